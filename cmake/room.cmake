@@ -1,0 +1,58 @@
+# A room is one static library under engine/<name>/. Its public headers are engine/<name>/include/sabir/<name>/*.h;
+# everything else of it is private. DEPS lists the rooms below it. A room sees the headers of its DEPS and no others,
+# so an include that points upward or sideways does not compile (tests/house/ proves it).
+#
+#   sabir_room(NAME memory DEPS base store)
+#
+# *.cc are the room's sources, *_test.cc go into the test program <name>_test, found by the folder's listing.
+include(GoogleTest)
+
+# The floor of every room, ground floor first. A room may depend on lower floors only.
+function(sabir_floor_of room out)
+  set(floors "base bridge" "store net process protocol trace" "secrets schema journal" "project" "memory workers mcp"
+      "functions completions models" "assistants" "runtime" "serve deploy testing conformance" "cli")
+  set(index 0)
+  foreach(floor IN LISTS floors)
+    separate_arguments(floor)
+    if(room IN_LIST floor)
+      set(${out} ${index} PARENT_SCOPE)
+      return()
+    endif()
+    math(EXPR index "${index} + 1")
+  endforeach()
+  message(FATAL_ERROR "room '${room}' has no floor in cmake/room.cmake")
+endfunction()
+
+function(sabir_room)
+  cmake_parse_arguments(ROOM "" "NAME" "DEPS;LIBS;TEST_LIBS" ${ARGN})
+  set(dir ${CMAKE_CURRENT_SOURCE_DIR})
+  sabir_floor_of(${ROOM_NAME} own_floor)
+  foreach(dep IN LISTS ROOM_DEPS)
+    sabir_floor_of(${dep} dep_floor)
+    if(NOT dep_floor LESS own_floor AND NOT ROOM_NAME STREQUAL "bridge")
+      message(FATAL_ERROR "room '${ROOM_NAME}' may not depend on '${dep}': arrows point down only")
+    endif()
+  endforeach()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${dir}/include/*.h)
+  add_library(sabir_${ROOM_NAME} STATIC ${sources})
+  add_library(sabir::${ROOM_NAME} ALIAS sabir_${ROOM_NAME})
+  target_sources(sabir_${ROOM_NAME} INTERFACE FILE_SET HEADERS BASE_DIRS ${dir}/include FILES ${headers})
+  target_include_directories(sabir_${ROOM_NAME} PUBLIC ${dir}/include PRIVATE ${dir})
+  set_target_properties(sabir_${ROOM_NAME} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  set(links)
+  foreach(dep IN LISTS ROOM_DEPS)
+    list(APPEND links sabir::${dep})
+  endforeach()
+  target_link_libraries(sabir_${ROOM_NAME} PUBLIC ${links} sabir_options ${ROOM_LIBS})
+  set_property(GLOBAL APPEND PROPERTY SABIR_ROOMS ${ROOM_NAME})
+  if(tests AND SABIR_TESTS)
+    add_executable(${ROOM_NAME}_test ${tests})
+    target_link_libraries(${ROOM_NAME}_test PRIVATE sabir::${ROOM_NAME} ${ROOM_TEST_LIBS} GTest::gmock GTest::gtest_main)
+    target_include_directories(${ROOM_NAME}_test PRIVATE ${dir})
+    gtest_discover_tests(${ROOM_NAME}_test TEST_PREFIX "${ROOM_NAME}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
+  endif()
+endfunction()
