@@ -105,6 +105,23 @@ Then the results are given to you. A call that needs another call's result waits
 };
 const format = process.env.SABIR_FORMAT === 'hermes' ? hermes : lines;
 
+const call = (name, args) => ({function: {name, arguments: spelled(args)}});
+const kExamples = [
+  {role: 'user', content: 'What is the weather in Oslo and in Rome?'},
+  {role: 'assistant', tool_calls: [call('get_weather', {city: 'Oslo'}), call('get_weather', {city: 'Rome'})]},
+  {role: 'tool', content: '"rain"'},
+  {role: 'tool', content: '"sun"'},
+  {role: 'assistant', content: 'It rains in Oslo, and the sun shines in Rome.'},
+  {role: 'user', content: 'Add 2.5 and 4, then write the sum down.'},
+  {role: 'assistant', tool_calls: [call('add', {numbers: [2.5, 4]})]},
+  {role: 'tool', content: '6.5'},
+  {role: 'assistant', tool_calls: [call('write_down', {text: '6.5'})]},
+  {role: 'tool', content: '{"written": true}'},
+  {role: 'assistant', content: 'The sum is 6.5, and I wrote it down.'},
+  {role: 'user', content: 'Which is the largest ocean?'},
+  {role: 'assistant', content: 'The Pacific Ocean.'},
+];
+
 export function render(messages, tools, style) {
   const segments = [];
   const control = (text) => segments.push({text, control: true});
@@ -113,7 +130,13 @@ export function render(messages, tools, style) {
   control(style.begin + style.open(style.roles.system));
   plain(tools.length > 0 ? format.system(instructions, tools) : instructions);
   control(style.close);
+  if (tools.length > 0) turns(kExamples);
   const prefix = segments.length;
+  turns(messages);
+  control(style.open(style.roles.assistant));
+  return {segments, prefix};
+
+  function turns(messages) {
   let previous = '';
   for (const [i, message] of messages.entries()) {
     const {role} = message;
@@ -133,8 +156,7 @@ export function render(messages, tools, style) {
     }
     previous = role;
   }
-  control(style.open(style.roles.assistant));
-  return {segments, prefix};
+  }
 }
 
 function textOf(content) {
