@@ -1,0 +1,32 @@
+// Typed reading of a YAML file's values, with errors at the value's own line. Private to the room.
+//
+// Threads: plain functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sabir/project/project.h"
+
+namespace sabir::project {
+
+// One file's values with what errors need to point into it.
+struct Shape {
+  std::string file;  // as errors show it
+  Positions positions;
+
+  Error wrong(const std::string& pointer, std::string message, std::string hint = {}) const;
+  // The text at `pointer`, whose value is `value`. Errors: kConfig when it is of another kind or empty.
+  Result<std::string> text(const json::value& value, const std::string& pointer) const;
+  Result<std::vector<std::string>> texts(const json::value& value, const std::string& pointer) const;
+  Result<int> whole(const json::value& value, const std::string& pointer, int least, int most) const;
+  Result<int> duration_ms(const json::value& value, const std::string& pointer) const;
+};
+
+// "a list", "the number 3", "text": what a value is, for error messages.
+std::string kind_of(const json::value& value);
+
+// Finds the sources of `project.root`; fills sources, unsupported and warnings. Errors: kLimit, kIo.
+Result<void> walk_tree(Project& project, const std::vector<Language>& languages);
+
+}  // namespace sabir::project

@@ -1,0 +1,20 @@
+// Configuration files: any bytes end in a value or in a kConfig error that names a place inside the text.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "sabir/project/project.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  sabir::project::Positions positions;
+  const auto value = sabir::project::parse_yaml(text, "fuzz.yml", &positions);
+  if (value) {
+    if (value->is_object()) (void)sabir::project::refuse_unknown_keys(value->get_object(), {"engine"}, "fuzz.yml", positions, "");
+  } else if (value.error().code != sabir::ErrorCode::kConfig || value.error().file != "fuzz.yml") {
+    std::abort();
+  }
+  (void)sabir::project::parse_duration_ms(text);
+  return 0;
+}
