@@ -27,6 +27,8 @@ Result<Language> load_language(const fs::path& folder) {
                                           {"missing_hint", &language.missing_hint, true},
                                           {"worker", &language.worker, true},
                                           {"grammar", &language.grammar, true},
+                                          {"sdk", &language.sdk, false},
+                                          {"minimum", &language.minimum, false},
                                           {"glue", &language.glue, false}};
   struct ListKey {
     const char* key;
@@ -36,10 +38,12 @@ Result<Language> load_language(const fs::path& folder) {
   const std::vector<ListKey> list_keys = {{"extensions", &language.extensions, true},
                                           {"interpreters", &language.interpreters, true},
                                           {"launch", &language.launch, true},
+                                          {"version", &language.version, false},
                                           {"build", &language.build, false}};
   std::vector<std::string> known;
   for (const auto& entry : text_keys) known.emplace_back(entry.key);
   for (const auto& entry : list_keys) known.emplace_back(entry.key);
+  known.emplace_back("tests");
   if (auto ok = refuse_unknown_keys(object, known, shape.file, shape.positions, ""); !ok) return fail(std::move(ok.error()));
 
   for (const auto& [key, target, required] : text_keys) {
@@ -57,6 +61,10 @@ Result<Language> load_language(const fs::path& folder) {
     auto texts = shape.texts(*member, std::string("/") + key);
     if (!texts) return fail(std::move(texts.error()));
     *target = std::move(*texts);
+  }
+  if (const auto* tests = object.if_contains("tests")) {
+    if (!tests->is_object()) return fail(shape.wrong("/tests", "tests must be a mapping, not " + kind_of(*tests)));
+    language.tests = tests->get_object();
   }
   if (language.name != folder.filename()) {
     return fail(shape.wrong("/name", "the language's name must be its folder's, '" + folder.filename().string() + "'"));
