@@ -27,9 +27,9 @@ Result<Language> load_language(const fs::path& folder) {
                                           {"missing_hint", &language.missing_hint, true},
                                           {"worker", &language.worker, true},
                                           {"grammar", &language.grammar, true},
+                                          {"glue", &language.glue, false},
                                           {"sdk", &language.sdk, false},
-                                          {"minimum", &language.minimum, false},
-                                          {"glue", &language.glue, false}};
+                                          {"minimum", &language.minimum, false}};
   struct ListKey {
     const char* key;
     std::vector<std::string>* target;
@@ -38,12 +38,12 @@ Result<Language> load_language(const fs::path& folder) {
   const std::vector<ListKey> list_keys = {{"extensions", &language.extensions, true},
                                           {"interpreters", &language.interpreters, true},
                                           {"launch", &language.launch, true},
-                                          {"version", &language.version, false},
-                                          {"build", &language.build, false}};
-  std::vector<std::string> known;
+                                          {"build", &language.build, false},
+                                          {"link", &language.link, false},
+                                          {"version", &language.version, false}};
+  std::vector<std::string> known{"tests"};
   for (const auto& entry : text_keys) known.emplace_back(entry.key);
   for (const auto& entry : list_keys) known.emplace_back(entry.key);
-  known.emplace_back("tests");
   if (auto ok = refuse_unknown_keys(object, known, shape.file, shape.positions, ""); !ok) return fail(std::move(ok.error()));
 
   for (const auto& [key, target, required] : text_keys) {

@@ -1,0 +1,95 @@
+// Child processes: the only room with Linux-only process calls. Each child leads its own process group, so that no
+// grandchild survives a kill, and is watched through a pidfd.
+//
+// Threads: a child dies with the thread that spawned it (PR_SET_PDEATHSIG), so spawn from a thread that lasts.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sabir/base/error.h"
+
+namespace sabir::process {
+
+// Owns one file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  ~Fd() { reset(); }
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+  void reset();
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+// Both ends of a connected Unix stream socket, close-on-exec.
+Result<std::pair<Fd, Fd>> socket_pair();
+
+struct SpawnSpec {
+  std::vector<std::string> argv;           // argv[0] is looked up on PATH of `environment` unless it holds a slash
+  std::vector<std::string> environment;    // "NAME=value", the whole of it
+  std::filesystem::path directory;         // "" = the caller's
+  std::map<int, int> descriptors;          // child's number -> ours; 0, 1, 2 not named here are /dev/null
+  bool die_with_parent = true;             // SIGKILL when the spawning thread ends
+};
+
+struct ExitStatus {
+  int code = 0;    // exit status, or -1 when killed
+  int signal = 0;  // 0 when exited
+  std::string text() const;  // "exited with status 3", "was killed by signal 9 (SIGKILL)"
+};
+
+class Child {
+ public:
+  Child() = default;
+  Child(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
+  Child(Child&&) = default;
+  Child& operator=(Child&&) = default;
+
+  pid_t pid() const { return pid_; }
+  int pidfd() const { return pidfd_.get(); }  // readable once the process has ended
+  void signal_group(int signal) const;
+  // Reaps if ended within `timeout`. Errors: kTimeout. Call again after a timeout; call once only after success.
+  Result<ExitStatus> wait(std::chrono::milliseconds timeout);
+
+ private:
+  pid_t pid_ = -1;
+  Fd pidfd_;
+};
+
+// Errors: kUnavailable when the program is not found, kIo.
+Result<Child> spawn(const SpawnSpec& spec);
+
+// Runs a program to its end with a deadline. Output beyond `most_output` bytes is dropped.
+struct RunResult {
+  ExitStatus status;
+  std::string output;  // stdout and stderr in order of arrival
+  bool timed_out = false;
+};
+Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::size_t most_output = 1U << 20U);
+
+// The program's absolute path on `path` (default: this process's PATH); "" when there is none.
+std::string find_program(const std::string& name, const char* path = nullptr);
+
+// This process's environment with changes; an empty value removes the name.
+std::vector<std::string> environment_with(const std::map<std::string, std::string>& changes);
+
+}  // namespace sabir::process

@@ -1,0 +1,37 @@
+// JSON texts taken apart without building values, so that arguments and results pass through the engine as they came.
+//
+// Threads: pure functions. Lifetimes: every view points into the text that was given.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sabir/base/error.h"
+
+namespace sabir::protocol {
+
+struct RawMember {
+  std::string_view key;    // between the quotes, escapes as written
+  std::string_view value;  // one JSON text without surrounding blanks
+};
+
+// The members of one JSON object. The whole text is checked: RFC 8259 grammar, valid UTF-8, depth up to 256.
+// Errors: kProtocol naming the byte.
+Result<std::vector<RawMember>> raw_members(std::string_view object_text);
+
+// The same for a text already known to be valid.
+std::optional<std::string_view> find_member(const std::vector<RawMember>& members, std::string_view key);
+
+// Checks one JSON text of any kind. Errors: kProtocol naming the byte.
+Result<void> check_json(std::string_view text);
+
+// A JSON string literal's value. REQUIRES: `text` is a valid JSON string with its quotes. Lone surrogates become U+FFFD.
+std::string unquote(std::string_view text);
+
+// A JSON string literal with its quotes. Invalid UTF-8 becomes U+FFFD.
+std::string quote(std::string_view value);
+void append_quoted(std::string& out, std::string_view value);
+
+}  // namespace sabir::protocol

@@ -1,0 +1,192 @@
+// One loaded GGUF file and its evaluation state: the only module that knows llama.cpp.
+//
+// Not re-entrant: at most one `complete` at a time. The state of the last prompt is kept, so that a conversation's next
+// step evaluates only what is new. The fixed head of a prompt (instructions and functions) is also kept on disk, where
+// a cache directory is given.
+
+import {createHash} from 'node:crypto';
+import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises';
+import {availableParallelism} from 'node:os';
+import path from 'node:path';
+import {getLlama, LlamaGrammarEvaluationState, LlamaLogLevel} from 'node-llama-cpp';
+import {isCall, parseCalls, render, replyGrammar, turnStyle} from './prompt.mjs';
+
+const kContextTokens = 8192;
+const kMaxReplyTokens = 512;
+const kKeptPrefixes = 8;
+const kMinKeptPrefixTokens = 96;
+
+export class ModelError extends Error {
+  constructor(type, message, hint) {
+    super(message);
+    this.type = type;
+    this.hint = hint;
+  }
+}
+
+export class Model {
+  #llama;
+  #model;
+  #sequence;
+  #style;
+  #cache;
+  #grammars = new Map();
+  name;
+  contextTokens;
+
+  // Options: path; name, context (tokens), threads, cache (a directory).
+  static async load(options, onProgress, log) {
+    const self = new Model();
+    const threads = options.threads ?? availableParallelism();
+    self.#llama = await getLlama({
+      gpu: false, build: 'never', skipDownload: true, progressLogs: false, maxThreads: threads,
+      logLevel: LlamaLogLevel.error, logger: (_, message) => log(message.trimEnd()),
+    });
+    let info;
+    try {
+      info = await stat(options.path);
+      self.#model = await self.#llama.loadModel({modelPath: options.path, gpuLayers: 0, onLoadProgress: onProgress});
+    } catch (error) {
+      throw new ModelError('model_unreadable', `cannot load ${options.path}: ${error.message}`,
+        'Pull the model again, or name another GGUF file.');
+    }
+    self.contextTokens = Math.min(options.context ?? kContextTokens, self.#model.trainContextSize);
+    const context = await self.#model.createContext({contextSize: self.contextTokens, sequences: 1, threads});
+    self.#sequence = context.getSequence();
+    self.#style = turnStyle(self.#model.fileInfo.metadata.tokenizer?.chat_template);
+    self.name = options.name ?? path.basename(options.path, '.gguf');
+    self.#cache = options.cache && {
+      directory: options.cache,
+      key: [path.basename(options.path), info.size, Math.trunc(info.mtimeMs), self.contextTokens, self.#llama.llamaCppRelease?.release],
+    };
+    return self;
+  }
+
+  tokenize(text) {
+    return this.#model.tokenize(text, false);
+  }
+
+  // Returns {message, finish_reason, usage, model, timings}. `onText` gets the text of an answer as it grows, never that of calls.
+  // Stops with the reason of `signal` soon after it is aborted; the model stays usable.
+  async complete(request, onText, signal) {
+    const tools = request.tools ?? [];
+    const {segments, prefix} = render(request.messages, tools, this.#style);
+    const parts = segments.map((s) => this.#model.tokenize(s.text, s.control));
+    const prompt = parts.flat();
+    const room = this.contextTokens - prompt.length - 1;
+    if (room < 16) {
+      throw new ModelError('context_overflow', `the prompt has ${prompt.length} tokens; the model's context holds ${this.contextTokens}`,
+        'Shorten the conversation, offer fewer functions, or raise the model\'s context.');
+    }
+    const started = performance.now();
+    const cached = await this.#evaluate(prompt, parts.slice(0, prefix).flat().length, signal);
+    const evaluated = performance.now();
+    const limit = Math.min(request.max_tokens ?? kMaxReplyTokens, room);
+    const grammar = await this.#grammar(replyGrammar(tools, request.tool_choice, request.json_schema));
+    const {text, count, ended} = await this.#generate(prompt.at(-1), grammar, limit, request, onText, signal);
+    const usage = {prompt_tokens: prompt.length, completion_tokens: count, total_tokens: prompt.length + count,
+      prompt_tokens_details: {cached_tokens: cached}};
+    const timings = {prompt_ms: Math.round(evaluated - started), reply_ms: Math.round(performance.now() - evaluated)};
+    const before = request.messages.reduce((n, m) => n + (m.tool_calls?.length ?? 0), 0);
+    const calls = tools.length > 0 && isCall(text) ? parseCalls(text) : [];
+    const message = {role: 'assistant', content: tools.length > 0 && isCall(text) ? null : text};
+    if (calls.length > 0) {
+      message.tool_calls = calls.map((call, i) => ({id: `call_${before + i + 1}`, type: 'function', function: call}));
+    }
+    const finish_reason = !ended ? 'length' : calls.length > 0 ? 'tool_calls' : 'stop';
+    return {message, finish_reason, usage, model: this.name, timings};
+  }
+
+  // Brings the state to all of `prompt` but its last token; returns how many tokens needed no evaluation.
+  async #evaluate(prompt, prefixLength, signal) {
+    const prefix = prompt.slice(0, prefixLength);
+    let same = this.#sequence.compareContextTokens(prompt).firstDifferentIndex;
+    if (same < prefixLength && prefixLength >= kMinKeptPrefixTokens && this.#cache) {
+      const file = this.#prefixFile(prefix);
+      if (await this.#restore(file)) {
+        same = this.#sequence.compareContextTokens(prompt).firstDifferentIndex;
+      } else {
+        await this.#extend(prefix, signal);
+        await this.#keep(file);
+      }
+    }
+    await this.#extend(prompt.slice(0, -1), signal);
+    return Math.min(same, prompt.length - 1);
+  }
+
+  async #extend(tokens, signal) {
+    const same = this.#sequence.compareContextTokens(tokens).firstDifferentIndex;
+    await this.#sequence.adaptStateToTokens(tokens.slice(0, same), false);
+    // Small steps, so that cancelling takes effect within seconds.
+    for (let at = this.#sequence.nextTokenIndex; at < tokens.length; at += 128) {
+      signal.throwIfAborted();
+      await this.#sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + 128));
+    }
+  }
+
+  #prefixFile(tokens) {
+    const hash = createHash('sha256').update(JSON.stringify([this.#cache.key, tokens])).digest('hex').slice(0, 32);
+    return path.join(this.#cache.directory, `${hash}.prefix`);
+  }
+
+  async #restore(file) {
+    try {
+      await stat(file);
+      await this.#sequence.loadStateFromFile(file, {acceptRisk: true});
+      await utimes(file, new Date(), new Date());
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  // A failure to keep is no failure of the call.
+  async #keep(file) {
+    try {
+      const {directory} = this.#cache;
+      await mkdir(directory, {recursive: true, mode: 0o700});
+      const part = `${file}.${process.pid}`;
+      await this.#sequence.saveStateToFile(part);
+      await rename(part, file);
+      const kept = (await readdir(directory)).filter((name) => name.endsWith('.prefix'));
+      const ages = await Promise.all(kept.map(async (name) => [(await stat(path.join(directory, name))).mtimeMs, name]));
+      for (const [, name] of ages.sort(([a], [b]) => b - a).slice(kKeptPrefixes)) await rm(path.join(directory, name));
+    } catch {
+      // The next process evaluates the prefix again.
+    }
+  }
+
+  async #grammar(source) {
+    if (!source) return undefined;
+    if (!this.#grammars.has(source)) {
+      if (this.#grammars.size >= 16) this.#grammars.clear();
+      this.#grammars.set(source, await this.#llama.createGrammar({grammar: source}));
+    }
+    return new LlamaGrammarEvaluationState({model: this.#model, grammar: this.#grammars.get(source)});
+  }
+
+  async #generate(last, grammarEvaluationState, limit, request, onText, signal) {
+    const tokens = [];
+    let text = '';
+    let sent = 0;
+    let ended = true;
+    const replies = this.#sequence.evaluate([last], {
+      temperature: request.temperature ?? 0, topP: request.top_p, seed: request.seed ?? 0, grammarEvaluationState,
+    });
+    for await (const token of replies) {
+      signal.throwIfAborted();
+      tokens.push(token);
+      text = this.#model.detokenize(tokens, true);
+      const whole = text.endsWith('\uFFFD') ? text.length - 1 : text.length;
+      if (whole > sent && !((request.tools ?? []).length > 0 && isCall(text))) {
+        onText(text.slice(sent, whole));
+        sent = whole;
+      }
+      if (tokens.length >= limit) {
+        ended = false;
+        break;
+      }
+    }
+    return {text, count: tokens.length, ended};
+  }
+}
