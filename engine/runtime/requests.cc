@@ -62,7 +62,16 @@ void Engine::State::handle(workers::EngineRequest request) {
   if (request.method == "functions.list") {
     json::array list;
     for (const auto& function : registry->functions()) list.push_back(functions::to_json(function));
-    request.reply(object_result({{"functions", std::move(list)}}));
+    json::array missing;
+    for (const auto& entry : registry->unavailable()) missing.push_back(to_json(entry.error));
+    request.reply(object_result({{"functions", std::move(list)}, {"unavailable", std::move(missing)}}));
+    return;
+  }
+  if (request.method == "functions.get") {
+    const auto params = parse_json(request.params);
+    const std::string address(params && params->is_object() ? string_or(params->get_object(), "address") : "");
+    const auto function = registry->find(address);
+    request.reply(function ? Result<Payload>(object_result(functions::to_json(**function))) : fail(function.error()));
     return;
   }
   const bool is_long = request.method == "models.complete" || request.method == "assistants.run";
