@@ -63,7 +63,7 @@ Result<Language> load_language(const fs::path& folder) {
     *target = std::move(*texts);
   }
   if (const auto* tests = object.if_contains("tests")) {
-    if (!tests->is_object()) return fail(shape.wrong("/tests", "must be a mapping, not " + kind_of(*tests)));
+    if (!tests->is_object()) return fail(shape.wrong("/tests", "tests must be a mapping, not " + kind_of(*tests)));
     language.tests = tests->get_object();
   }
   if (language.name != folder.filename()) {

@@ -35,7 +35,8 @@ struct SourceFile {
 struct Language {
   std::string name;
   std::vector<std::string> extensions;       // with the dot
-  std::vector<std::string> interpreters;     // candidates in order, relative ones from the project's root: ".venv/bin/python", "python3"
+  std::vector<std::string> interpreters;     // candidates in order: ".venv/bin/python" (from the project's root),
+                                             // "$VIRTUAL_ENV/bin/python", "python3" (from PATH)
   std::string missing_hint;                  // what to install, said when no candidate runs
   std::vector<std::string> launch;           // argv; {interpreter} {worker} {sdk} {project} {program} are filled in
   std::string worker;                        // the worker's file inside the language's resources
