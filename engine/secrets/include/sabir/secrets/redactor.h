@@ -1,0 +1,34 @@
+// Redactor: replaces known secret values, plain or in their usual encodings, by [secret:name].
+//
+// Threads: any; redact() runs concurrently with itself.
+#pragma once
+
+#include <memory>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sabir::secrets {
+
+class Redactor {
+ public:
+  // Shorter values would turn ordinary words into noise; they are not redacted.
+  static constexpr std::size_t kLeastBytes = 6;
+
+  // Knows `value` from now on: plain, as a JSON string's inside, percent-encoded, hexadecimal, and base64 (standard and
+  // URL alphabet, also when it is part of a longer encoded text such as "user:value"). Adding twice is harmless.
+  void add(std::string_view name, std::string_view value);
+
+  std::string redact(std::string_view text) const;
+
+ private:
+  struct Pattern {
+    std::string text;
+    std::string name;
+  };
+  mutable std::shared_mutex mutex_;
+  std::vector<Pattern> patterns_;  // longest first
+};
+
+}  // namespace sabir::secrets

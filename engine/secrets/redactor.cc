@@ -1,0 +1,100 @@
+#include "sabir/secrets/redactor.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "sabir/base/json.h"
+#include "sabir/base/text.h"
+
+namespace sabir::secrets {
+namespace {
+
+std::string hexadecimal(std::string_view bytes, const char* digits) {
+  std::string out;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += digits[byte >> 4U];
+    out += digits[byte & 15U];
+  }
+  return out;
+}
+
+std::string percent_encoded(std::string_view bytes, const char* digits) {
+  static constexpr std::string_view kUnreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string out;
+  for (const char c : bytes) {
+    if (kUnreserved.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      out += '%';
+      out += hexadecimal({&c, 1}, digits);
+    }
+  }
+  return out;
+}
+
+// What `value` looks like inside a longer text's base64 when `before` bytes precede it: the digits that depend on the
+// value alone.
+std::string base64_core(std::string_view value, std::size_t before) {
+  const std::string digits = base64_encode(std::string(before, '\0') + std::string(value));
+  const std::size_t first = (before * 8 + 5) / 6;  // digits that hold a bit of what comes before
+  const std::size_t last = (before + value.size()) * 8 / 6;
+  return first < last ? digits.substr(first, last - first) : std::string{};
+}
+
+std::string url_alphabet(std::string text) {
+  std::replace(text.begin(), text.end(), '+', '-');
+  std::replace(text.begin(), text.end(), '/', '_');
+  return text;
+}
+
+}  // namespace
+
+void Redactor::add(std::string_view name, std::string_view value) {
+  if (value.size() < kLeastBytes) return;
+  static constexpr const char* kLower = "0123456789abcdef";
+  static constexpr const char* kUpper = "0123456789ABCDEF";
+  std::vector<std::string> forms = {std::string(value),           percent_encoded(value, kUpper),
+                                    percent_encoded(value, kLower), hexadecimal(value, kLower),
+                                    hexadecimal(value, kUpper),   base64_encode(value)};
+  if (find_invalid_utf8(value) == std::string_view::npos) {
+    const std::string quoted = json::serialize(json::string(value.data(), value.size()));
+    forms.push_back(quoted.substr(1, quoted.size() - 2));
+  }
+  forms.push_back(url_alphabet(base64_encode(value)));
+  for (const std::size_t before : {0U, 1U, 2U}) {
+    const std::string core = base64_core(value, before);
+    if (core.size() < kLeastBytes) continue;
+    forms.push_back(core);
+    forms.push_back(url_alphabet(core));
+  }
+  const std::unique_lock lock(mutex_);
+  for (auto& form : forms) {
+    const bool known = std::any_of(patterns_.begin(), patterns_.end(), [&](const auto& p) { return p.text == form; });
+    if (!known) patterns_.push_back({std::move(form), std::string(name)});
+  }
+  std::stable_sort(patterns_.begin(), patterns_.end(),
+                   [](const auto& a, const auto& b) { return a.text.size() > b.text.size(); });
+}
+
+std::string Redactor::redact(std::string_view text) const {
+  std::string out(text);
+  const std::shared_lock lock(mutex_);
+  for (const auto& pattern : patterns_) {
+    std::size_t at = out.find(pattern.text);
+    if (at == std::string::npos) continue;
+    std::string next;
+    std::size_t from = 0;
+    for (; at != std::string::npos; at = out.find(pattern.text, from)) {
+      next.append(out, from, at - from);
+      next += "[secret:" + pattern.name + "]";
+      from = at + pattern.text.size();
+    }
+    next.append(out, from);
+    out = std::move(next);
+  }
+  return out;
+}
+
+}  // namespace sabir::secrets
