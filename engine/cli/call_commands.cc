@@ -4,6 +4,7 @@
 #include "arguments.h"
 #include "command.h"
 #include "sabir/base/text.h"
+#include "sabir/protocol/raw_json.h"
 
 namespace sabir::cli {
 namespace {

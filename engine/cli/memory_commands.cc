@@ -54,13 +54,13 @@ void add_memory_commands(CLI::App& app, Globals& globals) {
   put->add_option("--if-version", o->if_version, "write only over this version; 0 = only if there is none");
   put->add_option("--ttl", o->ttl_s, "seconds until it expires")->check(CLI::PositiveNumber);
   put->callback([&globals, o] {
-    json::value content = o->value;
+    json::value content;
     std::string text = o->value;
     if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
     if (auto parsed = parse_json(text)) {
       content = std::move(*parsed);
     } else {
-      content = text;
+      content = json::value(text);
     }
     json::object params{{"namespace", o->name_space}, {"key", o->key}, {"value", std::move(content)}};
     if (o->if_version) params["if_version"] = *o->if_version;

@@ -240,7 +240,8 @@ TEST_F(Completions, TheListHasPartsAndTemplatesOnce) {
   write("tests/test_x.j2", "x");
   write("generate_prompt.py", "x");
   std::string names;
-  for (const auto& info : *Renderer(root_).list()) names += info.name + (info.is_part ? "* " : " ");
+  const auto list = Renderer(root_).list();
+  for (const auto& info : *list) names += info.name + (info.is_part ? "* " : " ");
   EXPECT_EQ(names, "a/c b b.j2 prompt_parts/part1* ");
   std::filesystem::remove_all(root_ / "completions");
   EXPECT_TRUE(Renderer(root_).list()->empty());

@@ -10,7 +10,9 @@
 #include "build.h"
 #include "sabir/base/ids.h"
 #include "sabir/base/log.h"
+#include "sabir/base/text.h"
 #include "sabir/process/spawn.h"
+#include "sabir/protocol/raw_json.h"
 
 namespace sabir::functions {
 namespace {

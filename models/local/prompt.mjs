@@ -52,7 +52,7 @@ function parameters(schema, root) {
   const required = new Set(schema.required ?? []);
   const entries = Object.entries(schema.properties ?? {});
   return [...entries.filter(([key]) => required.has(key)), ...entries.filter(([key]) => !required.has(key))]
-    .map(([key, s]) => `${key}${required.has(key) ? '' : '?'}: ${typeOf(s, root)}`).join(', ');
+    .map(([key, s]) => `${key}${required.has(key) ? '' : '?'}: ${typeOf(s, root)}${s?.default === undefined ? '' : ` = ${spelled(s.default)}`}`).join(', ');
 }
 
 function described(tool) {
