@@ -481,6 +481,8 @@ Doc doxygen_doc(const std::vector<std::string>& raw) {
     } else if (command == "brief" || command == "short" || command == "details") {
       prose.emplace_back(rest);
       continued = nullptr;
+    } else if (command == "file") {
+      continued = nullptr;
     } else if (command == "internal" || command == "private") {
       doc.is_private = true;
     } else if (command == "note" || command == "warning") {

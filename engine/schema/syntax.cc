@@ -134,6 +134,8 @@ Error Syntax::first_error(std::string_view tolerant) const {
     }
     if (nodes_[i].is_missing != 0) {
       std::string wanted(node.kind());
+      // `int f(T x = {})` and `int f() = delete` read like this, and both are right.
+      if (!tolerant.empty() && (wanted == "type_identifier" || wanted == "identifier")) continue;
       if (wanted == "_newline" || wanted == "newline") wanted = "end of the line";
       return Error(ErrorCode::kLoadFailed, "syntax error: '" + wanted + "' is missing", "Correct it and save the file.")
           .at(file_, node.line(), node.column());
@@ -144,13 +146,17 @@ Error Syntax::first_error(std::string_view tolerant) const {
     for (std::uint32_t k = i + 1; k < count_ && nodes_[k].start_byte < node.end(); ++k) {
       if (nodes_[k].is_error != 0) at = Node(this, k);
     }
+    // Where a whole statement fell apart, its beginning is the better place to look.
+    if (node.index() != 0 && at.line() != node.line() && at.line() - node.line() <= 3) at = node;
     std::string_view snippet = trim(at.text());
     snippet = snippet.substr(0, snippet.find('\n'));
     std::string quoted(snippet.substr(0, 60));
     while (!quoted.empty() && find_invalid_utf8(quoted) != std::string_view::npos) quoted.pop_back();
     if (quoted.size() < snippet.size()) quoted += "…";
     const std::string what = quoted.empty() ? "the file ends too early" : "cannot make sense of '" + quoted + "'";
-    return Error(ErrorCode::kLoadFailed, "syntax error: " + what, "Correct it and save the file.")
+    const char* const hint = tolerant.empty() ? "Correct it and save the file."
+                                              : "Correct it and save the file. A macro that stands for syntax cannot be read here: keep it in a header.";
+    return Error(ErrorCode::kLoadFailed, "syntax error: " + what, hint)
         .at(file_, at.line(), at.column());
   }
   return none;

@@ -94,6 +94,10 @@ json::object any_of(std::vector<json::object> choices) {
 }
 
 json::object nullable(json::object schema) {
+  if (const auto* values = schema.if_contains("enum"); values && values->is_array()) {
+    const auto& list = values->get_array();
+    if (std::any_of(list.begin(), list.end(), [](const json::value& v) { return v.is_null(); })) return schema;
+  }
   std::vector<json::object> choices;
   choices.push_back(std::move(schema));
   choices.push_back(of_type("null"));

@@ -28,6 +28,7 @@ struct Parameter {
   json::value default_value;  // null when there is none or it is not a literal
   std::string doc;
   std::string native_type;  // as written in the source, for glue: "std::vector<double>"
+  std::string native_default;  // C++: the default argument as written
 };
 
 struct FunctionSchema {
