@@ -19,8 +19,6 @@ std::map<std::string, std::string> suite_environment(const RunContext& context, 
   std::map<std::string, std::string> environment;
   if (!context.options.engine.empty()) environment["SABIR_BIN"] = context.options.engine.string();
   environment["SABIR_PROJECT"] = context.options.root.string();
-  // Tests write to a store of their own, whatever language they are in.
-  if (const char* chosen = std::getenv("SABIR_ENV"); chosen == nullptr || *chosen == '\0') environment["SABIR_ENV"] = "test";
   // A store and replies of the tests' own, as the project's conftest.py and spec_helper.rb choose them too.
   for (const auto& [name, value] : {std::pair("SABIR_ENV", "test"), std::pair("SABIR_MODEL", "scripted")}) {
     if (std::getenv(name) == nullptr) environment[name] = value;
