@@ -27,7 +27,9 @@ Result<Language> load_language(const fs::path& folder) {
                                           {"missing_hint", &language.missing_hint, true},
                                           {"worker", &language.worker, true},
                                           {"grammar", &language.grammar, true},
-                                          {"glue", &language.glue, false}};
+                                          {"glue", &language.glue, false},
+                                          {"sdk", &language.sdk, false},
+                                          {"minimum", &language.minimum, false}};
   struct ListKey {
     const char* key;
     std::vector<std::string>* target;
@@ -36,8 +38,10 @@ Result<Language> load_language(const fs::path& folder) {
   const std::vector<ListKey> list_keys = {{"extensions", &language.extensions, true},
                                           {"interpreters", &language.interpreters, true},
                                           {"launch", &language.launch, true},
-                                          {"build", &language.build, false}};
-  std::vector<std::string> known;
+                                          {"build", &language.build, false},
+                                          {"link", &language.link, false},
+                                          {"version", &language.version, false}};
+  std::vector<std::string> known{"tests"};
   for (const auto& entry : text_keys) known.emplace_back(entry.key);
   for (const auto& entry : list_keys) known.emplace_back(entry.key);
   if (auto ok = refuse_unknown_keys(object, known, shape.file, shape.positions, ""); !ok) return fail(std::move(ok.error()));
@@ -57,6 +61,10 @@ Result<Language> load_language(const fs::path& folder) {
     auto texts = shape.texts(*member, std::string("/") + key);
     if (!texts) return fail(std::move(texts.error()));
     *target = std::move(*texts);
+  }
+  if (const auto* tests = object.if_contains("tests")) {
+    if (!tests->is_object()) return fail(shape.wrong("/tests", "tests must be a mapping, not " + kind_of(*tests)));
+    language.tests = tests->get_object();
   }
   if (language.name != folder.filename()) {
     return fail(shape.wrong("/name", "the language's name must be its folder's, '" + folder.filename().string() + "'"));

@@ -16,10 +16,6 @@
 #include "sabir/protocol/payload.h"
 #include "sabir/workers/pool.h"
 
-namespace sabir::journal {
-class Journal;
-}
-
 namespace sabir::functions {
 
 using workers::Clock;
@@ -34,10 +30,30 @@ struct CallRequest {
   std::string caller;   // "cli", "sdk", "model", "python/reports.summarize": for the journal
 };
 
+// The record of calls that have effects; runtime/ plugs the journal in.
+struct EffectRecord {
+  std::string address;
+  std::string language;
+  schema::Effect effect = schema::Effect::kWrite;
+  bool idempotent = false;
+  std::string idempotency_key;
+  std::string arguments_json;
+  std::string caller;
+  CallContext context;
+};
+class EffectLog {
+ public:
+  virtual ~EffectLog() = default;
+  // `written` comes on the loop once the record is durable; an error refuses the call.
+  virtual void begin(EffectRecord record, std::function<void(Result<std::int64_t>)> written) = 0;
+  // `outcome` is "ok" or an error's name.
+  virtual void finish(std::int64_t id, std::string_view outcome) = 0;
+};
+
 struct Setup {
   std::shared_ptr<const project::Project> project;
   std::vector<project::Language> languages;
-  journal::Journal* journal = nullptr;                     // null: effects are not journaled
+  EffectLog* effects = nullptr;                            // null: effects are not recorded
   std::function<void(std::function<void()>)> background;   // runs blocking work elsewhere
   workers::RequestHandler requests;                        // what workers ask of the engine
   std::function<void(const std::string& language, std::string_view line)> output;

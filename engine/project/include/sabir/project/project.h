@@ -35,12 +35,18 @@ struct SourceFile {
 struct Language {
   std::string name;
   std::vector<std::string> extensions;       // with the dot
-  std::vector<std::string> interpreters;     // candidates in order, relative ones from the project's root: ".venv/bin/python", "python3"
+  std::vector<std::string> interpreters;     // candidates in order: ".venv/bin/python" (from the project's root),
+                                             // "$VIRTUAL_ENV/bin/python", "python3" (from PATH)
   std::string missing_hint;                  // what to install, said when no candidate runs
   std::vector<std::string> launch;           // argv; {interpreter} {worker} {sdk} {project} {program} are filled in
   std::string worker;                        // the worker's file inside the language's resources
   std::string glue;                          // Jinja2 template of the glue for compiled languages; "" = interpreted
-  std::vector<std::string> build;            // argv; {interpreter} {glue} {out} {sdk} {sources}
+  std::vector<std::string> build;            // argv that compiles one file; {interpreter} {source} {out} {sdk} {resources} {project}
+  std::vector<std::string> link;             // argv that makes the worker; {interpreter} {objects} {out} {project}
+  std::string sdk = "sdk";                   // the folder of the SDK inside the language's resources
+  std::string minimum;                       // oldest version that works: "3.8"
+  std::vector<std::string> version;          // argv that prints the version
+  json::object tests;                        // how testing/ runs the language's own tests
   std::string grammar;                       // tree-sitter grammar's name
   std::filesystem::path resources;           // unpacked folder with worker, sdk and glue
 };

@@ -1,0 +1,23 @@
+// Builds the worker program of a compiled language: glue around each of the user's files, the language's runtime, one
+// link; every object cached by content.
+//
+// Threads: any; blocks. Processes: two engines building at once produce the same files and rename them into place.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "sabir/functions/registry.h"
+
+namespace sabir::functions {
+
+struct Built {
+  std::filesystem::path program;
+  std::map<std::string, Error> broken;  // by the source's absolute path: why it did not compile, at its file:line
+};
+
+// Errors: kUnavailable (no compiler), kBuildFailed when the runtime or the link fails, kIo.
+Result<Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry);
+
+}  // namespace sabir::functions

@@ -1,0 +1,31 @@
+// Which test files a project has, and which runner each belongs to.
+//
+// Threads: plain functions.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "sabir/base/error.h"
+
+namespace sabir::testing {
+
+struct CppFolder {
+  std::string relative;                          // "functions/cpp"
+  std::vector<std::filesystem::path> sources;    // absolute
+  std::vector<std::filesystem::path> tests;      // absolute
+  std::filesystem::path own_cmake;               // folder of the user's CMakeLists.txt; empty = the engine writes one
+};
+
+struct Discovery {
+  std::vector<std::string> pytest;   // relative to the root, sorted
+  std::vector<std::string> rspec;
+  std::vector<CppFolder> cpp;
+  std::vector<std::string> notes;
+};
+
+// `only` limits the tests to those below it; empty = all. Errors: kLimit, kIo.
+Result<Discovery> discover(const std::filesystem::path& root, const std::filesystem::path& only);
+
+}  // namespace sabir::testing

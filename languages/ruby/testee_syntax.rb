@@ -1,0 +1,2 @@
+def not_ruby(
+  end end
