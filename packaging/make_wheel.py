@@ -2,8 +2,8 @@
 
     make_wheel.py VERSION BINARY SDK_FOLDER LICENCE OUTPUT_FOLDER
 
-The wheel's tag names the oldest glibc that the binary's symbols ask for. Format: the binary distribution format of
-packaging.python.org; names and dates are fixed, so the same inputs give the same bytes.
+The wheel's tag names the oldest glibc that the binary's symbols ask for (PEP 600); the layout is PEP 427's. Names and dates
+are fixed, so the same inputs give the same bytes.
 """
 import base64
 import hashlib

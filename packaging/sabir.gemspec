@@ -9,7 +9,6 @@ Gem::Specification.new do |spec|
   spec.description = "The command `sabir`, and `require \"sabir\"` for Ruby functions that call other languages, memory, prompts and models."
   spec.authors = ["The Sabir authors"]
   spec.license = "Apache-2.0"
-  spec.homepage = "https://rubygems.org/gems/sabir"
   spec.required_ruby_version = ">= 2.7"
   spec.files = Dir["lib/**/*", "exe/*", "LICENSE", "VERSION"].select { |path| File.file?(path) }
   spec.bindir = "exe"

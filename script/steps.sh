@@ -1,8 +1,9 @@
 # Saying steps with their durations. Sourced by the other scripts, which run from the repository's root.
 #
 #   step "Building the engine" ninja -C build/release     output only if it fails, then its last lines
-#   loud "Running the tests" ctest                        output as it comes
 #   fail "what is wrong" "what to do"                     ends the script with exit code 1
+#
+# A function given to step runs without errexit, as everything left of || does: chain its commands with &&.
 
 steps_log=${TMPDIR:-/tmp}/sabir-steps.$$.log
 trap 'rm -f "$steps_log"' EXIT
@@ -29,15 +30,5 @@ step() {
   fi
   printf 'failed after %s (exit code %d)\n' "$(since "$start")" "$code"
   tail -n "${steps_tail:-40}" "$steps_log" | sed 's/^/    /'
-  return "$code"
-}
-
-loud() {
-  local what=$1 start code=0
-  shift
-  start=$(now_us)
-  printf '%s\n' "$what"
-  "$@" </dev/null || code=$?
-  [ "$code" -eq 0 ] && printf '%s: %s\n' "$what" "$(since "$start")" || printf '%s: failed after %s (exit code %d)\n' "$what" "$(since "$start")" "$code"
   return "$code"
 }

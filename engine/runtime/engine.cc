@@ -58,6 +58,7 @@ Engine::State::~State() {
     functions->shutdown([&stopped] { stopped.set_value(); });
   });
   stopped.get_future().wait_for(std::chrono::seconds(5));
+  if (local) local->shutdown();
   // Jobs wait for what runs; their replies go to a loop that still turns.
   long_jobs.reset();
   jobs.reset();
@@ -109,7 +110,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   if (!loaded) return fail(std::move(loaded.error()));
   s.project = std::make_shared<const project::Project>(std::move(*loaded));
   for (const auto& warning : s.project->warnings) log(LogLevel::kWarning, warning);
-  s.secrets = std::make_unique<secrets::Secrets>(s.project->root);
+  s.secrets = std::make_shared<secrets::Secrets>(s.project->root);
   s.secrets->install_redactor();
   const auto grants_file = s.project->root / "config" / "grants.yml";
   if (fs::exists(grants_file)) {
@@ -128,6 +129,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   functions::Setup setup;
   setup.project = s.project;
   setup.languages = s.languages;
+  setup.build_cache = s.options.cache / "build";
   setup.effects = &s;
   setup.background = [&s](std::function<void()> work) {
     if (!s.long_jobs->submit(work)) work();

@@ -11,6 +11,8 @@
 #include "sabir/completions/renderer.h"
 #include "sabir/journal/journal.h"
 #include "sabir/memory/memory.h"
+#include "sabir/models/local_runtime.h"
+#include "sabir/models/registry.h"
 #include "sabir/net/loop.h"
 #include "sabir/runtime/engine.h"
 #include "sabir/runtime/jobs.h"
@@ -66,6 +68,12 @@ struct Engine::State : functions::EffectLog {
   Result<protocol::Payload> answer_complete(const protocol::Payload& params);
   Result<protocol::Payload> answer_assistant(const protocol::Payload& params, const CallContext& context, workers::Clock::time_point deadline, int depth);
 
+  Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
+                                     const CallContext& context, const RunEvents& events, workers::Clock::time_point deadline,
+                                     int depth, std::shared_ptr<std::atomic<bool>> cancelled);
+  // Read on first use, so that a project without models needs no configuration of them.
+  Result<std::shared_ptr<const models::Models>> load_models();
+
   // Any thread but the loop's; blocks until the call ends.
   Result<protocol::Payload> call_blocking(functions::CallRequest request, std::chrono::milliseconds timeout);
 
@@ -74,7 +82,10 @@ struct Engine::State : functions::EffectLog {
   std::vector<project::Language> languages;
   std::shared_ptr<const functions::Registry> registry;  // replaced on the loop, under registry_mutex
   std::mutex registry_mutex;
-  std::unique_ptr<secrets::Secrets> secrets;
+  std::shared_ptr<secrets::Secrets> secrets;
+  std::mutex models_mutex;
+  std::shared_ptr<const models::Models> models;
+  std::shared_ptr<models::LocalRuntime> local;
   secrets::Grants grants;
   Lazy<memory::Memory> memory;
   Lazy<journal::Journal> journal;

@@ -94,6 +94,19 @@ const kExamples = [
   {role: 'assistant', content: 'The sum is 6.5, and I wrote it down.'},
   {role: 'user', content: 'Which is the largest ocean?'},
   {role: 'assistant', content: 'The Pacific Ocean.'},
+  {role: 'user', content: 'Translate "good day" into French and tell me the time in Lima.'},
+  {role: 'assistant', tool_calls: [call('translate', {text: 'good day', language: 'French'}), call('time_in', {city: 'Lima'})]},
+  {role: 'tool', content: '"bonne journée"'},
+  {role: 'tool', content: '"09:30"'},
+  {role: 'assistant', content: 'It is "bonne journée" in French, and 09:30 in Lima.'},
+  {role: 'user', content: 'How many people live in the capital of Peru?'},
+  {role: 'assistant', tool_calls: [call('capital_of', {country: 'Peru'})]},
+  {role: 'tool', content: '"Lima"'},
+  {role: 'assistant', tool_calls: [call('population_of', {city: 'Lima'})]},
+  {role: 'tool', content: '10092000'},
+  {role: 'assistant', content: '10,092,000 people live in Lima, the capital of Peru.'},
+  {role: 'user', content: 'Tell me a riddle.'},
+  {role: 'assistant', content: 'What has keys but opens no door? A piano.'},
 ];
 
 export function render(messages, tools, style) {
@@ -112,15 +125,22 @@ export function render(messages, tools, style) {
 
   function turns(messages) {
   let previous = '';
+  let request = '';
+  let asked = [];
   for (const [i, message] of messages.entries()) {
     const {role} = message;
     if (role === 'system') continue;
     if (role === 'tool') {
       if (previous !== 'tool') control(style.open(style.roles.tool)); else plain('\n');
-      plain(`result: ${textOf(message.content)}`);
-      if (messages[i + 1]?.role !== 'tool') control(style.close);
+      plain(`${asked.shift() ?? 'call'} = ${textOf(message.content)}`);
+      if (messages[i + 1]?.role !== 'tool') {
+        plain(`\nThe request was: ${request}\nWhat is next, another call or the answer?`);
+        control(style.close);
+      }
     } else {
       control(style.open(style.roles[role]));
+      if (role === 'user') request = textOf(message.content);
+      asked = (message.tool_calls ?? []).map((c) => `${c.function.name}(${c.function.arguments})`);
       if (message.tool_calls?.length) {
         plain(message.tool_calls.map((c) => `${kCall}${c.function.name}(${c.function.arguments})`).join('\n'));
       } else {

@@ -1,7 +1,7 @@
 """Shows and stores the project's secrets: python3 scripts/manage_secrets.py [list | set NAME]
 
 The engine does the work (`sabir secrets`). A value comes from the environment (OPENAI_API_KEY for openai_api_key), then
-from config/secrets.json, which only you can read and git ignores. It is never printed.
+from config/secrets.json, which only you can read and git ignores.
 """
 import getpass
 import json
@@ -25,11 +25,17 @@ def _secrets(*arguments, value=None):
 
 
 def load_secrets():
-    """Where each secret that the project names would come from: "environment", "config/secrets.json" or "missing".
+    """The secrets that are set, by name. Keep the values out of logs.
 
-    Values stay in the engine: a function gets one with sabir.secret(name) when config/grants.yml says so.
+    Functions do not need this: they ask for one with sabir.secret(name), and get it when config/grants.yml says so.
     """
-    return {secret["name"]: secret["source"] for secret in json.loads(_secrets("list", "--json"))["secrets"]}
+    names = [secret["name"] for secret in list_secrets() if secret["source"] != "missing"]
+    return {name: json.loads(_secrets("get", name, "--reveal", "--json"))["value"] for name in names}
+
+
+def list_secrets():
+    """The secrets' names and where each comes from, as dicts with name and source; no values."""
+    return json.loads(_secrets("list", "--json"))["secrets"]
 
 
 def store_secret(name, value):
@@ -41,8 +47,8 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["set"] and len(sys.argv) == 3:
         store_secret(sys.argv[2], getpass.getpass(sys.argv[2] + ": ") if sys.stdin.isatty() else sys.stdin.read().strip())
     elif sys.argv[1:] in ([], ["list"]):
-        for name, source in load_secrets().items():
-            print("%-30s %s" % (name, source))
+        for secret in list_secrets():
+            print("%-30s %s" % (secret["name"], secret["source"]))
     else:
         print(__doc__, file=sys.stderr)
         raise SystemExit(2)

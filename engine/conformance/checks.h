@@ -1,0 +1,34 @@
+// The checks, one function per MUST; each starts the workers it needs and throws Failure.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "session.h"
+
+namespace sabir::conformance {
+
+struct CheckEntry {
+  std::string_view id;
+  std::string_view title;
+  void (*run)(const Options&);
+};
+
+std::vector<CheckEntry> frame_checks();  // MUST-1 to MUST-9
+std::vector<CheckEntry> life_checks();   // MUST-10 to MUST-14
+std::vector<CheckEntry> call_checks();   // MUST-15 to MUST-22
+std::vector<CheckEntry> blob_checks();   // MUST-23 to MUST-26
+
+// Whether the answer says that the testee lacks a function that its language cannot have.
+bool lacks(const Message& answer);
+
+// The file beside the testee that does not load, "" for a language without loading. `what`: "syntax" or "import".
+std::string broken_testee(const Options& options, std::string_view what);
+
+// 1-based number of the first line of `file` that contains `text`; 0 when there is none.
+int line_with(const std::string& file, std::string_view text);
+
+// `text` and `count` copies of it one after the other.
+std::string repeated(std::string_view text, std::size_t count);
+
+}  // namespace sabir::conformance
