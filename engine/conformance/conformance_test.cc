@@ -73,8 +73,8 @@ std::vector<std::string> all_ids() {
   return ids;
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryRule, BrokenWorker, testing::ValuesIn(all_ids()), [](const auto& info) {
-  auto name = info.param;
+INSTANTIATE_TEST_SUITE_P(EveryRule, BrokenWorker, testing::ValuesIn(all_ids()), [](const auto& rule) {
+  auto name = rule.param;
   std::erase(name, '-');
   return name;
 });
