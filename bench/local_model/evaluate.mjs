@@ -1,11 +1,11 @@
 // Asks a local model questions that need functions, runs what it calls, and counts right choices and right arguments.
 //
 //   node evaluate.mjs --model FILE.gguf [--worker WORKER.mjs] [--questions FILE.json] [--only ID,ID] [--cache DIR]
-//                     [--json FILE] [--verbose]
+//                     [--threads N] [--json FILE] [--verbose]
 //
 // A question is right in its choice when the names of the calls made, over all steps, are those expected, each as often
 // as expected and in any order; right in its arguments when each call made also equals an expected one: equal JSON
-// values, with strings trimmed. A call too many is a wrong choice. The calls are really run, and their results are
+// values, with strings trimmed and the schema's defaults filled in. A call too many is a wrong choice. The calls are really run, and their results are
 // given back, until the model answers in words or four steps are over.
 
 import {spawn} from 'node:child_process';
@@ -18,7 +18,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const {values: options} = parseArgs({options: {
   model: {type: 'string'}, worker: {type: 'string', default: path.join(here, '../../models/local/worker.mjs')},
   questions: {type: 'string', default: path.join(here, 'questions.json')}, only: {type: 'string'},
-  cache: {type: 'string'}, json: {type: 'string'}, verbose: {type: 'boolean', default: false},
+  cache: {type: 'string'}, threads: {type: 'string'}, json: {type: 'string'}, verbose: {type: 'boolean', default: false},
 }});
 const kMaxSteps = 4;
 const kInstructions = 'You are a helpful assistant. Use the functions to answer.';
@@ -100,6 +100,11 @@ function normal(value) {
   }
   return value;
 }
+function filled({name, arguments: given}) {
+  const properties = tools.find((t) => t.function.name === name)?.function.parameters.properties ?? {};
+  const defaults = Object.entries(properties).filter(([, s]) => 'default' in s).map(([key, s]) => [key, s.default]);
+  return {...Object.fromEntries(defaults), ...given};
+}
 const spelling = (value) => JSON.stringify(normal(value));
 const sameSet = (a, b) => spelling([...a].sort()) === spelling([...b].sort());
 
@@ -125,7 +130,7 @@ async function ask(client, tools, {question}) {
       } catch (error) {
         result = {error: error.message};
       }
-      made.push(entry);
+      made.push({...entry, arguments: filled(entry)});
       messages.push({role: 'tool', tool_call_id: call.id, content: JSON.stringify(result ?? null)});
     }
   }
@@ -138,7 +143,8 @@ const wanted = options.only?.split(',');
 const client = new Client(options.worker);
 await client.request('hello', {protocol: {min: 1, max: 1}, engine: '0.1.0'});
 const loading = performance.now();
-const loaded = await client.call('load', {path: path.resolve(options.model), cache: options.cache});
+const loaded = await client.call('load', {path: path.resolve(options.model), cache: options.cache,
+  threads: options.threads && Number(options.threads)});
 const loadMs = performance.now() - loading;
 
 const rows = [];

@@ -129,7 +129,7 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
   }
   project.config = value->get_object();
   const auto& config = project.config;
-  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests"}, shape.file,
+  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests", "environment"}, shape.file,
                                     shape.positions, "");
       !ok) {
     return ok;
@@ -147,6 +147,10 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
   }
   if (const auto* pools = config.if_contains("pools")) {
     if (auto ok = read_pools(*pools, shape, languages, project); !ok) return ok;
+  }
+  // Variables of the engine's environment that workers see too; runtime/ reads the list.
+  if (const auto* names = config.if_contains("environment")) {
+    if (auto listed = shape.texts(*names, "/environment"); !listed) return fail(std::move(listed.error()));
   }
   if (const auto* timeout = config.if_contains("timeout")) {
     auto ms = shape.duration_ms(*timeout, "/timeout");

@@ -3,50 +3,35 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <thread>
 
-extern char** environ;
+#include "sabir/process/spawn.h"
 
 namespace sabir::testing {
 namespace {
 
 constexpr std::size_t kMostLine = std::size_t{1} << 20U;
-// How often a wait looks for the child's end and for stop_children.
-constexpr auto kTick = std::chrono::milliseconds(20);
+// How often a wait looks for the deadline and for stop_children.
+constexpr auto kTick = std::chrono::milliseconds(50);
 // What a group gets between SIGTERM and SIGKILL.
 constexpr auto kGrace = std::chrono::seconds(2);
 
 std::atomic<bool> stopping{false};
 
-struct Descriptor {
-  int fd = -1;
-  Descriptor() = default;
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { reset(); }
-  void reset() {
-    if (fd >= 0) ::close(fd);
-    fd = -1;
-  }
-};
-
 struct Pipe {
-  Descriptor read;
-  Descriptor write;
+  process::Fd read;
+  process::Fd write;
   bool open() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return false;
-    read.fd = ends[0];
-    write.fd = ends[1];
-    return ::fcntl(read.fd, F_SETFL, O_NONBLOCK) == 0;
+    read = process::Fd(ends[0]);
+    write = process::Fd(ends[1]);
+    return ::fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
   }
 };
 
@@ -84,76 +69,6 @@ class Lines {
   std::string line_;
 };
 
-std::vector<std::string> merged_environment(const std::map<std::string, std::string>& added) {
-  std::vector<std::string> out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    if (!added.contains(std::string(text.substr(0, text.find('='))))) out.emplace_back(text);
-  }
-  for (const auto& [name, value] : added) out.push_back(name + "=" + value);
-  return out;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (auto& text : texts) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
-}
-
-class Spawn {
- public:
-  Spawn() {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawnattr_init(&attributes_);
-  }
-  Spawn(const Spawn&) = delete;
-  Spawn& operator=(const Spawn&) = delete;
-  ~Spawn() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  // 0 or an errno.
-  int start(const ChildSpec& spec, int output, int report, pid_t& pid) {
-    posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions_, output, 1);
-    posix_spawn_file_actions_adddup2(&actions_, output, 2);
-    auto environment = spec.environment;
-    if (report >= 0) {
-      // Descriptor 3 itself when the pipe already has it: dup2 onto itself would keep close-on-exec in old C libraries,
-      // which is why the pipe's ends are moved above it by the caller.
-      posix_spawn_file_actions_adddup2(&actions_, report, 3);
-      environment["SABIR_TEST_REPORT_FD"] = "3";
-    }
-    posix_spawn_file_actions_addchdir_np(&actions_, spec.folder.c_str());
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    sigset_t signals;
-    sigfillset(&signals);
-    posix_spawnattr_setsigdefault(&attributes_, &signals);
-    sigemptyset(&signals);
-    posix_spawnattr_setsigmask(&attributes_, &signals);
-    auto argv_texts = spec.argv;
-    auto environment_texts = merged_environment(environment);
-    const auto argv = pointers(argv_texts);
-    const auto envp = pointers(environment_texts);
-    return posix_spawnp(&pid, argv[0], &actions_, &attributes_, argv.data(), envp.data());
-  }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
-
-// Moves a descriptor above the ones a child is given.
-bool raise_above_three(Descriptor& descriptor) {
-  const int moved = ::fcntl(descriptor.fd, F_DUPFD_CLOEXEC, 10);
-  if (moved < 0) return false;
-  descriptor.reset();
-  descriptor.fd = moved;
-  return true;
-}
-
 }  // namespace
 
 void stop_children() { stopping.store(true); }
@@ -161,18 +76,23 @@ void allow_children() { stopping.store(false); }
 bool children_stopped() { return stopping.load(); }
 
 Result<ChildEnd> run_child(const ChildSpec& spec) {
-  if (spec.argv.empty()) return fail(ErrorCode::kInternal, "a child without a program");
   Pipe output;
   Pipe report;
-  if (!output.open() || !raise_above_three(output.write) ||
-      (spec.report && (!report.open() || !raise_above_three(report.write)))) {
+  if (!output.open() || (spec.report && !report.open())) {
     return fail(ErrorCode::kIo, std::string("cannot make a pipe: ") + std::strerror(errno));
   }
-  pid_t pid = -1;
-  if (const int error = Spawn().start(spec, output.write.fd, spec.report ? report.write.fd : -1, pid); error != 0) {
-    return fail(error == ENOENT ? ErrorCode::kUnavailable : ErrorCode::kIo,
-                spec.argv[0] + ": cannot be started: " + std::strerror(error));
+  auto changes = spec.environment;
+  process::SpawnSpec how;
+  how.argv = spec.argv;
+  how.directory = spec.folder;
+  how.descriptors = {{1, output.write.get()}, {2, output.write.get()}};
+  if (spec.report) {
+    how.descriptors[3] = report.write.get();
+    changes["SABIR_TEST_REPORT_FD"] = "3";
   }
+  how.environment = process::environment_with(changes);
+  auto child = process::spawn(how);
+  if (!child) return fail(std::move(child.error()));
   output.write.reset();
   report.write.reset();
 
@@ -183,38 +103,35 @@ Result<ChildEnd> run_child(const ChildSpec& spec) {
   bool report_open = spec.report;
   bool asked = false;
   auto kill_at = std::chrono::steady_clock::time_point::max();
-  while (true) {
-    std::array<pollfd, 2> waits = {pollfd{output_open ? output.read.fd : -1, POLLIN, 0},
-                                   pollfd{report_open ? report.read.fd : -1, POLLIN, 0}};
+  // The child stays a zombie until its group is killed, so that the group's number cannot be another's by then.
+  for (bool ended = false; !ended;) {
+    std::array<pollfd, 3> waits = {pollfd{output_open ? output.read.get() : -1, POLLIN, 0},
+                                   pollfd{report_open ? report.read.get() : -1, POLLIN, 0},
+                                   pollfd{child->pidfd(), POLLIN, 0}};
     ::poll(waits.data(), waits.size(), static_cast<int>(kTick.count()));
-    if (output_open && waits[0].revents != 0) output_open = output_lines.read_from(output.read.fd);
-    if (report_open && waits[1].revents != 0) report_open = report_lines.read_from(report.read.fd);
-    // Left as a zombie until its group is killed, so that the group's number cannot be another's by then.
-    siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid) break;
+    if (output_open && waits[0].revents != 0) output_open = output_lines.read_from(output.read.get());
+    if (report_open && waits[1].revents != 0) report_open = report_lines.read_from(report.read.get());
+    ended = waits[2].revents != 0;
     const auto now = std::chrono::steady_clock::now();
-    if (!asked && (stopping.load() || now >= spec.deadline)) {
+    if (!ended && !asked && (stopping.load() || now >= spec.deadline)) {
       asked = true;
       end.stopped = stopping.load();
       end.timed_out = !end.stopped;
-      ::kill(-pid, SIGTERM);
+      child->signal_group(SIGTERM);
       kill_at = now + kGrace;
     }
     if (now >= kill_at) {
-      ::kill(-pid, SIGKILL);
+      child->signal_group(SIGKILL);
       kill_at = std::chrono::steady_clock::time_point::max();
     }
-    // Both streams closed while the child still runs: poll has nothing to wait for, so the tick paces the loop.
-    if (!output_open && !report_open) std::this_thread::sleep_for(kTick);
   }
   // Grandchildren would keep the pipes open.
-  ::kill(-pid, SIGKILL);
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  end.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  if (output_open) output_lines.read_from(output.read.fd);
-  if (report_open) report_lines.read_from(report.read.fd);
+  child->signal_group(SIGKILL);
+  const auto status = child->wait(kGrace);
+  if (!status) return fail(status.error());
+  end.exit_code = status->signal == 0 ? status->code : 128 + status->signal;
+  if (output_open) output_lines.read_from(output.read.get());
+  if (report_open) report_lines.read_from(report.read.get());
   output_lines.finish_rest();
   report_lines.finish_rest();
   return end;

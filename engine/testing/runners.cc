@@ -19,6 +19,10 @@ std::map<std::string, std::string> suite_environment(const RunContext& context, 
   std::map<std::string, std::string> environment;
   if (!context.options.engine.empty()) environment["SABIR_BIN"] = context.options.engine.string();
   environment["SABIR_PROJECT"] = context.options.root.string();
+  // A store and replies of the tests' own, as the project's conftest.py and spec_helper.rb choose them too.
+  for (const auto& [name, value] : {std::pair("SABIR_ENV", "test"), std::pair("SABIR_MODEL", "scripted")}) {
+    if (std::getenv(name) == nullptr) environment[name] = value;
+  }
   if (path_name == nullptr) return environment;
   std::vector<std::string> folders;
   if (!first.empty()) folders.push_back(first.string());
@@ -243,6 +247,7 @@ std::string cmake_for(const CppFolder& folder, const fs::path& sdk,
       "set(CMAKE_CXX_STANDARD_REQUIRED ON)\n"
       "enable_testing()\n"
       "find_package(GTest REQUIRED)\n"
+      "find_package(Threads REQUIRED)\n"
       "include(GoogleTest)\n";
   for (const auto& source : folder.sources) {
     const std::string target = "source_" + fingerprint(source.string());
@@ -256,7 +261,7 @@ std::string cmake_for(const CppFolder& folder, const fs::path& sdk,
     out += ")\n";
     out += "target_include_directories(" + target + " PRIVATE " + quote_cmake(test.parent_path().parent_path()) +
            (sdk.empty() ? "" : " " + quote_cmake(sdk)) + ")\n";
-    out += "target_link_libraries(" + target + " PRIVATE GTest::gmock GTest::gtest_main)\n";
+    out += "target_link_libraries(" + target + " PRIVATE GTest::gmock GTest::gtest_main Threads::Threads)\n";
     out += "gtest_discover_tests(" + target + " TEST_PREFIX " + quote_cmake(test.stem().string() + ".") +
            " WORKING_DIRECTORY " + quote_cmake(test.parent_path()) + " DISCOVERY_TIMEOUT 60)\n";
   }

@@ -9,7 +9,7 @@ import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import path from 'node:path';
 import {getLlama, LlamaGrammarEvaluationState, LlamaLogLevel} from 'node-llama-cpp';
-import {isCall, parseCalls, render, replyGrammar, turnStyle} from './prompt.mjs';
+import {isCall, kAnswerMark, parseCalls, render, replyGrammar, turnStyle} from './prompt.mjs';
 
 const kContextTokens = 8192;
 const kMaxReplyTokens = 512;
@@ -89,7 +89,7 @@ export class Model {
     const timings = {prompt_ms: Math.round(evaluated - started), reply_ms: Math.round(performance.now() - evaluated)};
     const before = request.messages.reduce((n, m) => n + (m.tool_calls?.length ?? 0), 0);
     const calls = tools.length > 0 && isCall(text) ? parseCalls(text) : [];
-    const message = {role: 'assistant', content: tools.length > 0 && isCall(text) ? null : text};
+    const message = {role: 'assistant', content: tools.length === 0 ? text : isCall(text) ? null : text.slice(kAnswerMark.length)};
     if (calls.length > 0) {
       message.tool_calls = calls.map((call, i) => ({id: `call_${before + i + 1}`, type: 'function', function: call}));
     }
@@ -168,7 +168,7 @@ export class Model {
   async #generate(last, grammarEvaluationState, limit, request, onText, signal) {
     const tokens = [];
     let text = '';
-    let sent = 0;
+    let sent = (request.tools ?? []).length > 0 ? kAnswerMark.length : 0;
     let ended = true;
     const replies = this.#sequence.evaluate([last], {
       temperature: request.temperature ?? 0, topP: request.top_p, seed: request.seed ?? 0, grammarEvaluationState,

@@ -5,8 +5,8 @@
 
 import {GrammarBuilder, literal, spelled} from './grammar.mjs';
 
-const kOpen = '<tool_call>';
-const kClose = '</tool_call>';
+const kCall = 'call: ';
+const kSay = 'say: ';
 
 // Turn markers by a string that the model's own chat template holds.
 const kTurnStyles = [
@@ -52,7 +52,7 @@ function parameters(schema, root) {
   const required = new Set(schema.required ?? []);
   const entries = Object.entries(schema.properties ?? {});
   return [...entries.filter(([key]) => required.has(key)), ...entries.filter(([key]) => !required.has(key))]
-    .map(([key, s]) => `${key}${required.has(key) ? '' : '?'}: ${typeOf(s, root)}`).join(', ');
+    .map(([key, s]) => `${key}${required.has(key) ? '' : '?'}: ${typeOf(s, root)}${s?.default === undefined ? '' : ` = ${spelled(s.default)}`}`).join(', ');
 }
 
 function described(tool) {
@@ -66,44 +66,18 @@ function described(tool) {
 
 const kDefaultInstructions = 'You are a helpful assistant.';
 
-const hermes = {
-  system(instructions, tools) {
-    return `${instructions}\n\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with function signatures within <tools></tools> XML tags:\n<tools>\n${tools.map((t)=>spelled(t)).join('\n')}\n</tools>\n\nFor each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:\n<tool_call>\n{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>`;
-  },
-  call: (name, args) => `${kOpen}\n{"name": "${name}", "arguments": ${args}}\n${kClose}`,
-  joined: (calls) => calls.join('\n'),
-  rule(b, name, schema) { return b.rule(`${literal(`{"name": "${name}", "arguments": `)} ${schema} "}"`); },
-  parse(text) {
-    return [...text.matchAll(/<tool_call>\n\{"name": "(.*?)", "arguments": (.*)\}\n<\/tool_call>/g)].map((m) => ({name: m[1], arguments: m[2]}));
-  },
-  root(b, calls) { return `${literal(kOpen+'\n')} (${calls.join(' | ')}) ${literal('\n'+kClose)} ("\\n" ${literal(kOpen+'\n')} (${calls.join(' | ')}) ${literal('\n'+kClose)}){0,3}`; },
-  result: (content) => `<tool_response>\n${content}\n</tool_response>`,
-};
-const lines = {
-  system(instructions, tools) {
-    return `${instructions}
+function systemText(instructions, tools) {
+  return `${instructions}
 
-# Functions
-
+You can call these functions:
 ${tools.map(described).join('\n')}
 
-To call functions, reply with one call a line:
-${kOpen}
-function_name({"parameter": value})
-${kClose}
-Then the results are given to you. A call that needs another call's result waits for that result. When nothing is left to call, reply to the user in plain words.`;
-  },
-  call: (name, args) => `${name}(${args})`,
-  joined: (calls) => `${kOpen}\n${calls.join('\n')}\n${kClose}`,
-  rule(b, name, schema) { return b.rule(`${literal(name + '(')} ${schema} ")"`); },
-  parse(text) {
-    if (!text.endsWith(kClose)) return [];
-    return text.split('\n').slice(1, -1).map((line) => ({name: line.slice(0, line.indexOf('(')), arguments: line.slice(line.indexOf('(') + 1, -1)}));
-  },
-  root(b, calls) { const c = b.rule(calls.join(' | ')); return `${literal(kOpen + '\n')} ${c} ("\\n" ${c}){0,7} ${literal('\n' + kClose)}`; },
-  result: (content) => `<tool_response>\n${content}\n</tool_response>`,
-};
-const format = process.env.SABIR_FORMAT === 'hermes' ? hermes : lines;
+Every line of your reply is either a call, with its arguments as JSON:
+${kCall}function_name({"parameter": value})
+or, when nothing is left to call, your answer to the user in plain words:
+${kSay}text
+Results of calls are given to you before you go on. A call that needs the result of another one waits for that result.`;
+}
 
 const call = (name, args) => ({function: {name, arguments: spelled(args)}});
 const kExamples = [
@@ -120,6 +94,19 @@ const kExamples = [
   {role: 'assistant', content: 'The sum is 6.5, and I wrote it down.'},
   {role: 'user', content: 'Which is the largest ocean?'},
   {role: 'assistant', content: 'The Pacific Ocean.'},
+  {role: 'user', content: 'Translate "good day" into French and tell me the time in Lima.'},
+  {role: 'assistant', tool_calls: [call('translate', {text: 'good day', language: 'French'}), call('time_in', {city: 'Lima'})]},
+  {role: 'tool', content: '"bonne journée"'},
+  {role: 'tool', content: '"09:30"'},
+  {role: 'assistant', content: 'It is "bonne journée" in French, and 09:30 in Lima.'},
+  {role: 'user', content: 'How many people live in the capital of Peru?'},
+  {role: 'assistant', tool_calls: [call('capital_of', {country: 'Peru'})]},
+  {role: 'tool', content: '"Lima"'},
+  {role: 'assistant', tool_calls: [call('population_of', {city: 'Lima'})]},
+  {role: 'tool', content: '10092000'},
+  {role: 'assistant', content: '10,092,000 people live in Lima, the capital of Peru.'},
+  {role: 'user', content: 'Tell me a riddle.'},
+  {role: 'assistant', content: 'What has keys but opens no door? A piano.'},
 ];
 
 export function render(messages, tools, style) {
@@ -128,7 +115,7 @@ export function render(messages, tools, style) {
   const plain = (text) => segments.push({text, control: false});
   const instructions = messages.filter((m) => m.role === 'system').map((m) => textOf(m.content)).join('\n\n') || kDefaultInstructions;
   control(style.begin + style.open(style.roles.system));
-  plain(tools.length > 0 ? format.system(instructions, tools) : instructions);
+  plain(tools.length > 0 ? systemText(instructions, tools) : instructions);
   control(style.close);
   if (tools.length > 0) turns(kExamples);
   const prefix = segments.length;
@@ -138,19 +125,26 @@ export function render(messages, tools, style) {
 
   function turns(messages) {
   let previous = '';
+  let request = '';
+  let asked = [];
   for (const [i, message] of messages.entries()) {
     const {role} = message;
     if (role === 'system') continue;
     if (role === 'tool') {
       if (previous !== 'tool') control(style.open(style.roles.tool)); else plain('\n');
-      plain(format.result(textOf(message.content)));
-      if (messages[i + 1]?.role !== 'tool') control(style.close);
+      plain(`${asked.shift() ?? 'call'} = ${textOf(message.content)}`);
+      if (messages[i + 1]?.role !== 'tool') {
+        plain(`\nThe request was: ${request}\nWhat is next, another call or the answer?`);
+        control(style.close);
+      }
     } else {
       control(style.open(style.roles[role]));
+      if (role === 'user') request = textOf(message.content);
+      asked = (message.tool_calls ?? []).map((c) => `${c.function.name}(${c.function.arguments})`);
       if (message.tool_calls?.length) {
-        control(format.joined(message.tool_calls.map((c) => format.call(c.function.name, c.function.arguments))));
+        plain(message.tool_calls.map((c) => `${kCall}${c.function.name}(${c.function.arguments})`).join('\n'));
       } else {
-        plain(textOf(message.content));
+        plain((role === 'assistant' && tools.length > 0 ? kSay : '') + textOf(message.content));
       }
       control(style.close);
     }
@@ -166,19 +160,28 @@ function textOf(content) {
 
 export function replyGrammar(tools, choice, answerSchema) {
   const b = new GrammarBuilder();
-  const options = [];
-  if (tools.length > 0 && choice !== 'none') {
-    const calls = tools.map((t) => format.rule(b, t.function.name, b.schema(t.function.parameters ?? {type: 'object', additionalProperties: false})));
-    options.push(b.rule(format.root(b, calls), 'calls'));
+  if (tools.length === 0) {
+    if (!answerSchema) return null;
+    b.rule(b.schema(answerSchema), 'root');
+    return b.text();
   }
-  if (choice !== 'required' || options.length === 0) {
-    if (answerSchema) options.push(b.rule(b.schema(answerSchema), 'answer'));
-    else if (options.length === 0) return null;
-    else options.push(b.rule('[^<\\x00-\\x20] [^\\x00]*', 'text'));
+  const options = [];
+  if (choice !== 'none') {
+    const calls = tools.map(({function: f}) => b.rule(
+      `${literal(kCall + f.name + '(')} ${b.schema(f.parameters ?? {type: 'object', additionalProperties: false})} ")"`));
+    const call = b.rule(calls.join(' | '), 'call');
+    options.push(`${call} ("\\n" ${call}){0,7}`);
+  }
+  if (choice !== 'required') {
+    options.push(`${literal(kSay)} ${answerSchema ? b.schema(answerSchema) : '[^\\x00-\\x20] [^\\x00]*'}`);
   }
   b.rule(options.join(' | '), 'root');
   return b.text();
 }
 
-export const isCall = (text) => text.startsWith('<');
-export const parseCalls = (text) => format.parse(text);
+export const isCall = (text) => text.startsWith(kCall);
+export const parseCalls = (text) => text.split('\n').map((line) => {
+  const open = line.indexOf('(');
+  return {name: line.slice(kCall.length, open), arguments: line.slice(open + 1, -1)};
+});
+export const kAnswerMark = kSay;

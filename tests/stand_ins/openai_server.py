@@ -459,7 +459,7 @@ class Handler(BaseHTTPRequestHandler):
         if scenario == "late_error":
             data = data[: data.index(b"\n\n", len(data) // 3) + 2]
             error = {"message": "The server had an error while processing.", "type": "server_error", "code": "server_error", "param": None}
-            value = {"error": error} if chat else {"type": "error", "sequence_number": 9, **error}
+            value = {"error": error} if chat else {**error, "type": "error", "sequence_number": 9}
             data += b"data: " + json.dumps(value).encode() + b"\n\n"
         size, at = 1, 0
         while at < len(data):

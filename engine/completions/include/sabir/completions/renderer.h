@@ -1,6 +1,6 @@
-// Renderer: prompts from the project's completions/ folder.
+// Renderer: prompts from the project's completions/ folder. docs/prompts.md is the page for their authors.
 //
-// Threads: render() may be called from any thread; calls on one Renderer are serialised inside.
+// Threads: any; calls run side by side.
 #pragma once
 
 #include <filesystem>
@@ -21,20 +21,26 @@ struct PromptInfo {
 
 struct Rendered {
   std::string text;                  // the whole text, byte for byte
-  json::array messages;              // [{"role","content"}] for .prompt files with roles; else one user message
+  json::array messages;              // [{"role","content"}] for .prompt files with roles; else one user message.
+                                     // Contents are trimmed, and messages without content left out.
   json::object front_matter;         // model, parameters, …; {} for plain templates
 };
 
 class Renderer {
  public:
-  // `root` is the project's root. Reads templates afresh on each render (by modification time), so edits show at once.
+  // `root` is the project's root. Every call reads its templates from the disk, so edits show at once.
   explicit Renderer(std::filesystem::path root);
   ~Renderer();
 
+  // `name` is "support/refund", with or without extension; parts are found as "prompt_parts/part1.txt" and "part1".
   // Errors: kNotFound (nearest names), kTemplate with the template's file, line and column: an undefined variable, a
-  // syntax error, a missing include, fuel used up, a path outside completions/.
+  // syntax error, a missing include, fuel used up, a path outside completions/; kInvalidArguments (input.schema),
+  // kLimit (a file over 1 MiB, a text over 4 MiB).
   Result<Rendered> render(const std::string& name, const json::object& variables) const;
+  // Sorted by name.
   Result<std::vector<PromptInfo>> list() const;
+  // Names that the template itself reads without setting them, sorted; those of included parts do not count.
+  Result<std::vector<std::string>> variables(const std::string& name) const;
 
  private:
   struct State;

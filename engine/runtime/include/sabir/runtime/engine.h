@@ -5,6 +5,7 @@
 // connections and waits for them.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -30,9 +31,13 @@ struct EngineOptions {
   std::filesystem::path root;
   std::string environment = "development";
   std::filesystem::path resources;  // unpacked languages/, templates/, models/
+  std::filesystem::path cache;      // the user's cache folder; built programs go to build/ below it
   // What workers print, line by line; empty = standard error, each line after "[language] ".
   std::function<void(const std::string& language, std::string_view line)> output;
 };
+
+// As models.complete answers it.
+json::object to_json(const models::Reply& reply);
 
 // One run of an assistant, as it happens.
 struct RunEvents {
@@ -56,9 +61,11 @@ class Engine {
   Result<protocol::Payload> request(const std::string& method, protocol::Payload params, const CallContext& context,
                                     std::chrono::milliseconds timeout);
 
-  // Blocking; `events` come on this thread.
-  Result<std::string> run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
-                                    const CallContext& context, const RunEvents& events);
+  // One turn of an assistant, blocking; `events` come on this thread. An empty `conversation` begins a new one. Gives
+  // {"content", "conversation", "model", "provider", "calls": […]}. `cancelled` may be null.
+  Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
+                                     const CallContext& context, const RunEvents& events,
+                                     std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
   Result<models::Reply> complete(const std::string& alias, const models::Request& request, const models::OnEvent& on_event);
 
   // Builds and warms every language the project uses; a line each: {"language", "ok", "message"}.

@@ -1,0 +1,87 @@
+// Runner: executes an assistant's run with the rooms it is given: asks the model, calls the functions side by side,
+// asks for approvals, keeps the conversation in memory and the steps in the journal.
+//
+// Threads: run() blocks and may be called from any number of threads at once; events come on the calling thread.
+// Lifetime: the parts outlive the Runner.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sabir/assistants/definition.h"
+#include "sabir/assistants/run.h"
+#include "sabir/base/context.h"
+#include "sabir/base/error.h"
+#include "sabir/completions/renderer.h"
+#include "sabir/journal/journal.h"
+#include "sabir/memory/memory.h"
+#include "sabir/models/model.h"
+
+namespace sabir::assistants {
+
+// The functions an assistant may call.
+class ToolCaller {
+ public:
+  virtual ~ToolCaller() = default;
+  // What the assistant's `functions` name. Errors: kUnknownFunction for an entry that names nothing.
+  virtual Result<std::vector<Tool>> list(const std::vector<std::string>& patterns) = 0;
+  // Blocks until `deadline` at most; called from several threads at once. The value is JSON.
+  virtual Result<std::string> call(const std::string& address, const std::string& arguments_json,
+                                   const CallContext& context, Clock::time_point deadline) = 0;
+};
+
+enum class Approval { kGranted, kDenied };
+
+// Any of them may be empty; without `approve` irreversible calls are refused.
+struct Events {
+  std::function<void(std::string_view text)> text;  // the model's words as they come
+  std::function<void(double progress)> loading;     // a local model is being loaded, 0..1
+  std::function<void(const std::string& address, const std::string& arguments_json)> calling;
+  std::function<void(const CallMade& call)> called;
+  std::function<Approval(const std::string& address, const std::string& arguments_json)> approve;
+};
+
+struct Answer {
+  std::string content;
+  std::string conversation;
+  std::string run;        // the journal's id; "" without a journal
+  std::string model;
+  std::string provider;
+  int steps = 0;
+  std::vector<CallMade> calls;
+  models::Usage usage;
+};
+
+// {"content", "conversation", "run", "model", "provider", "steps", "calls": [{"address", "arguments", "value" or
+// "error"}], "usage"}
+json::object to_json(const Answer& answer);
+
+struct Parts {
+  ToolCaller* tools = nullptr;
+  // The model behind an alias, "" for the default; null is never returned.
+  std::function<Result<std::shared_ptr<models::Model>>(const std::string& alias)> model;
+  memory::Memory* memory = nullptr;            // null: nothing is remembered
+  journal::Journal* journal = nullptr;         // null: nothing is recorded
+  const completions::Renderer* prompts = nullptr;
+  std::function<Clock::time_point()> now = [] { return Clock::now(); };
+};
+
+class Runner {
+ public:
+  explicit Runner(Parts parts) : parts_(std::move(parts)) {}
+
+  // An empty `conversation` begins a new one, named in the answer. `cancelled` may be null. Errors: kLimit (steps),
+  // kTimeout (time), kCancelled, kTemplate and kNotFound (the prompt), kUnknownFunction (an entry of `functions`), the
+  // model's, the store's.
+  Result<Answer> run(const Definition& definition, const std::string& message, const std::string& conversation,
+                     CallContext context, const Events& events,
+                     std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
+
+ private:
+  Parts parts_;
+};
+
+}  // namespace sabir::assistants

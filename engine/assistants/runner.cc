@@ -1,0 +1,342 @@
+#include "sabir/assistants/runner.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "history.h"
+#include "sabir/base/ids.h"
+#include "sabir/base/log.h"
+
+namespace sabir::assistants {
+namespace {
+
+constexpr std::size_t kMostHistoryBytes = std::size_t{256} << 10U;
+constexpr std::chrono::milliseconds kCancelPoll{100};
+
+// Answers of functions that run on threads of their own, handed to the run's thread. The destructor waits for them all;
+// each ends by the deadline it was given.
+class Calls {
+ public:
+  struct Ended {
+    std::string call_id;
+    Result<std::string> outcome;
+  };
+
+  Calls() = default;
+  Calls(const Calls&) = delete;
+  Calls& operator=(const Calls&) = delete;
+  ~Calls() {
+    for (auto& thread : threads_) thread.join();
+  }
+
+  void start(std::string call_id, std::function<Result<std::string>()> body) {
+    ++running_;
+    threads_.emplace_back([this, call_id = std::move(call_id), body = std::move(body)] {
+      Result<std::string> outcome;
+      try {
+        outcome = body();
+      } catch (const std::exception& exception) {
+        outcome = fail(ErrorCode::kInternal, std::string("the call failed: ") + exception.what());
+      }
+      const std::lock_guard hold(mutex_);
+      ended_.push_back({call_id, std::move(outcome)});
+      changed_.notify_one();
+    });
+  }
+
+  bool any_running() const { return running_ > 0; }
+
+  // Nothing when `longest` passes first.
+  std::optional<Ended> wait(std::chrono::milliseconds longest) {
+    std::unique_lock hold(mutex_);
+    if (!changed_.wait_for(hold, longest, [this] { return !ended_.empty(); })) return std::nullopt;
+    Ended ended = std::move(ended_.front());
+    ended_.pop_front();
+    --running_;
+    return ended;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Ended> ended_;
+  std::vector<std::thread> threads_;
+  int running_ = 0;  // started and not yet taken by wait()
+};
+
+json::value json_or_text(const std::string& text) {
+  auto value = parse_json(text);
+  return value ? std::move(*value) : json::value(text);
+}
+
+// One run under way: performs the machine's actions and feeds the outcomes back.
+class Execution {
+ public:
+  Execution(const Parts& parts, const Events& events, Run& run, models::Model& model, json::object parameters,
+            CallContext context, std::shared_ptr<std::atomic<bool>> cancelled)
+      : parts_(parts),
+        events_(events),
+        run_(run),
+        model_(model),
+        parameters_(std::move(parameters)),
+        context_(std::move(context)),
+        cancelled_(std::move(cancelled)) {}
+
+  Result<std::string> go(const std::string& message) {
+    add(run_.start(message, parts_.now()));
+    while (true) {
+      while (!todo_.empty()) {
+        Action action = std::move(todo_.front());
+        todo_.pop_front();
+        if (auto* finish = std::get_if<Finish>(&action)) return std::move(finish->content);
+        if (auto ok = perform(std::move(action)); !ok) return fail(std::move(ok.error()));
+      }
+      if (is_cancelled()) {
+        add(run_.cancel());
+        continue;
+      }
+      if (auto ended = calls_.wait(kCancelPoll)) {
+        add(ended_call(std::move(*ended)));
+      } else if (!calls_.any_running()) {
+        return fail(ErrorCode::kInternal, "the run has nothing left to do");
+      } else {
+        add(run_.tick(parts_.now()));
+      }
+    }
+  }
+
+  Answer answer;
+
+ private:
+  bool is_cancelled() const { return cancelled_ != nullptr && cancelled_->load(); }
+
+  void add(Actions actions) {
+    for (auto& action : actions) todo_.push_back(std::move(action));
+  }
+
+  Result<void> record(const char* kind, const json::object& value) {
+    if (parts_.journal == nullptr) return {};
+    auto step = parts_.journal->step(context_.run, kind, json::serialize(value));
+    if (!step) return fail(std::move(step.error()));
+    return {};
+  }
+
+  Result<void> perform(Action action) {
+    return std::visit([this](auto&& one) { return perform_one(std::move(one)); }, std::move(action));
+  }
+
+  Result<void> perform_one(AskModel&& ask) {
+    if (is_cancelled()) {
+      add(run_.cancel());
+      return {};
+    }
+    models::Request request;
+    request.messages = std::move(ask.messages);
+    request.tools = std::move(ask.tools);
+    request.parameters = parameters_;
+    request.timeout = ask.timeout;
+    request.cancelled = cancelled_;
+    auto reply = model_.complete(request, [this](const models::Event& event) {
+      if (!event.content.empty() && events_.text) events_.text(event.content);
+      if (event.progress >= 0 && events_.loading) events_.loading(event.progress);
+    });
+    if (!reply) {
+      const auto recorded = record("model_error", to_json(reply.error()));
+      add(run_.model_failed(std::move(reply.error())));
+      return recorded;
+    }
+    answer.model = reply->model;
+    answer.provider = reply->provider;
+    answer.usage.input_tokens += reply->usage.input_tokens;
+    answer.usage.output_tokens += reply->usage.output_tokens;
+    json::array calls;
+    for (const auto& call : reply->tool_calls) {
+      calls.push_back({{"id", call.id}, {"name", call.name}, {"arguments", json_or_text(call.arguments_json)}});
+    }
+    auto recorded = record("model_reply", {{"content", reply->content},
+                                           {"tool_calls", std::move(calls)},
+                                           {"finish_reason", reply->finish_reason},
+                                           {"model", reply->model},
+                                           {"input_tokens", reply->usage.input_tokens},
+                                           {"output_tokens", reply->usage.output_tokens}});
+    if (!recorded) return recorded;
+    const std::size_t before = run_.calls().size();
+    add(run_.model_replied(*reply, parts_.now()));
+    // Calls that the machine answered by itself (no such function, arguments that are no JSON) are told of too.
+    for (std::size_t i = before; i < run_.calls().size(); ++i) {
+      if (run_.calls()[i].error && events_.called) events_.called(run_.calls()[i]);
+    }
+    return {};
+  }
+
+  Result<void> perform_one(CallTool&& call) {
+    if (auto ok = record("tool_call", {{"id", call.call_id},
+                                       {"address", call.address},
+                                       {"arguments", json_or_text(call.arguments_json)}});
+        !ok) {
+      return ok;
+    }
+    if (events_.calling) events_.calling(call.address, call.arguments_json);
+    const std::string id = call.call_id;
+    calls_.start(id, [tools = parts_.tools, context = context_, deadline = run_.deadline(), call = std::move(call)] {
+      return tools->call(call.address, call.arguments_json, context, deadline);
+    });
+    return {};
+  }
+
+  Result<void> perform_one(AskApproval&& ask) {
+    const bool can_ask = static_cast<bool>(events_.approve);
+    const auto asked_at = parts_.now();
+    const bool granted = can_ask && events_.approve(ask.address, ask.arguments_json) == Approval::kGranted;
+    run_.exclude(parts_.now() - asked_at);
+    auto recorded = record("approval", {{"id", ask.call_id},
+                                        {"address", ask.address},
+                                        {"arguments", json_or_text(ask.arguments_json)},
+                                        {"granted", granted},
+                                        {"asked", can_ask}});
+    add(run_.approval_answered(ask.call_id, granted,
+                               can_ask ? "the user did not allow '" + ask.address + "'"
+                                       : "'" + ask.address + "' cannot be undone and nobody is there to allow it",
+                               parts_.now()));
+    if (!granted) tell_of(ask.call_id);
+    return recorded;
+  }
+
+  Result<void> perform_one(Remember&& remember) {
+    if (parts_.memory == nullptr) return {};
+    for (const auto& message : remember.messages) {
+      auto seq = parts_.memory->append(context_, context_.conversation, json::serialize(message));
+      if (!seq) return fail(std::move(seq.error()));
+    }
+    return {};
+  }
+
+  Result<void> perform_one(Finish&&) { return {}; }
+
+  Actions ended_call(Calls::Ended ended) {
+    json::object value{{"id", ended.call_id}};
+    if (ended.outcome) {
+      value["value"] = json_or_text(*ended.outcome);
+    } else {
+      value["error"] = to_json(ended.outcome.error());
+    }
+    if (auto ok = record("tool_result", value); !ok) return run_.model_failed(std::move(ok.error()));
+    Actions actions = run_.tool_finished(ended.call_id, std::move(ended.outcome), parts_.now());
+    tell_of(ended.call_id);
+    return actions;
+  }
+
+  void tell_of(const std::string& call_id) {
+    const CallMade* made = run_.call(call_id);
+    if (events_.called && made != nullptr) events_.called(*made);
+  }
+
+  const Parts& parts_;
+  const Events& events_;
+  Run& run_;
+  models::Model& model_;
+  json::object parameters_;
+  CallContext context_;
+  std::shared_ptr<std::atomic<bool>> cancelled_;
+  std::deque<Action> todo_;
+  Calls calls_;
+};
+
+}  // namespace
+
+json::object to_json(const Answer& answer) {
+  json::array calls;
+  for (const auto& call : answer.calls) {
+    json::object entry{{"address", call.address}, {"arguments", json_or_text(call.arguments_json)}};
+    if (call.error) {
+      entry["error"] = to_json(*call.error);
+    } else {
+      entry["value"] = json_or_text(call.value_json);
+    }
+    calls.push_back(std::move(entry));
+  }
+  return {{"content", answer.content},
+          {"conversation", answer.conversation},
+          {"run", answer.run},
+          {"model", answer.model},
+          {"provider", answer.provider},
+          {"steps", answer.steps},
+          {"calls", std::move(calls)},
+          {"usage", {{"input_tokens", answer.usage.input_tokens}, {"output_tokens", answer.usage.output_tokens}}}};
+}
+
+Result<Answer> Runner::run(const Definition& definition, const std::string& message, const std::string& conversation,
+                           CallContext context, const Events& events, std::shared_ptr<std::atomic<bool>> cancelled) {
+  context.conversation = conversation.empty() ? new_id() : conversation;
+
+  json::array opening;
+  std::string alias = definition.model;
+  json::object parameters = definition.parameters;
+  if (!definition.prompt.empty()) {
+    if (parts_.prompts == nullptr) return fail(ErrorCode::kInternal, "there is nothing to render prompts with");
+    auto rendered = parts_.prompts->render(
+        definition.prompt, {{"assistant", definition.name}, {"user", context.user}, {"tenant", context.tenant}});
+    if (!rendered) return fail(std::move(rendered.error()));
+    opening = std::move(rendered->messages);
+    // A text without roles is the system's.
+    if (opening.size() == 1 && string_or(opening.front().as_object(), "role") == "user") {
+      opening.front().as_object()["role"] = "system";
+    }
+    if (alias.empty()) alias = std::string(string_or(rendered->front_matter, "model"));
+    if (const auto* from_prompt = rendered->front_matter.if_contains("parameters")) {
+      for (const auto& member : from_prompt->get_object()) parameters.emplace(member.key(), member.value());
+    }
+  } else {
+    opening.push_back({{"role", "system"}, {"content", definition.instructions}});
+  }
+
+  std::vector<Tool> tools;
+  if (!definition.functions.empty()) {
+    if (parts_.tools == nullptr) return fail(ErrorCode::kInternal, "there is nothing to call functions with");
+    auto listed = parts_.tools->list(definition.functions);
+    if (!listed) return fail(std::move(listed.error()));
+    tools = std::move(*listed);
+  }
+  auto model = parts_.model(alias);
+  if (!model) return fail(std::move(model.error()));
+
+  json::array history;
+  if (parts_.memory != nullptr && definition.history > 0) {
+    auto log = parts_.memory->messages(context, context.conversation, definition.history);
+    if (!log) return fail(std::move(log.error()));
+    history = usable_history(*log, kMostHistoryBytes);
+  }
+  if (parts_.journal != nullptr) {
+    auto started = parts_.journal->start_run(
+        {.assistant = definition.name, .input_json = json::serialize(json::object{{"message", message}}), .context = context});
+    if (!started) return fail(std::move(started.error()));
+    context.run = *started;
+  }
+
+  Run run(definition, std::move(tools), std::move(opening), std::move(history));
+  Result<std::string> content;
+  Answer answer;
+  {
+    Execution execution(parts_, events, run, **model, std::move(parameters), context, std::move(cancelled));
+    content = execution.go(message);
+    answer = std::move(execution.answer);
+  }
+  answer.conversation = context.conversation;
+  answer.steps = run.steps();
+  answer.calls = run.calls();
+  if (content) answer.content = *content;
+  if (parts_.journal != nullptr) {
+    answer.run = context.run;
+    const bool was_cancelled = !content && content.error().code == ErrorCode::kCancelled;
+    const json::object output = content ? json::object{{"content", *content}} : json::object{{"error", to_json(content.error())}};
+    auto ended = parts_.journal->finish_run(context.run, content ? "finished" : was_cancelled ? "cancelled" : "failed",
+                                            json::serialize(output));
+    if (!ended) log(LogLevel::kWarning, "the end of a run was not recorded: " + ended.error().message);
+  }
+  if (!content) return fail(std::move(content.error()));
+  return answer;
+}
+
+}  // namespace sabir::assistants

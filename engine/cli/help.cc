@@ -1,0 +1,36 @@
+#include "command.h"
+
+namespace sabir::cli {
+
+std::string help_page() {
+  const auto head = [](const char* text) { return styled(text, "1"); };
+  std::string page;
+  page += "sabir " SABIR_VERSION " — one engine for AI projects written in many languages\n\n";
+  page += head("Start") + "\n";
+  page += "  new PATH               make a project: functions, prompts, an assistant, memory, tests\n";
+  page += "  setup                  make each language's environment and build what is compiled\n";
+  page += "  doctor                 say what is missing on this machine, and the command that fixes it\n\n";
+  page += head("Use") + "\n";
+  page += "  functions              list the project's functions and what they take\n";
+  page += "  call ADDRESS a=1 …     call one, in whatever language it is written\n";
+  page += "  prompt render NAME …   combine prompt parts into a prompt (also: prompt list)\n";
+  page += "  chat ASSISTANT         talk to an assistant; with a message, one answer\n";
+  page += "  complete PROMPT        one plain model call\n";
+  page += "  memory get KEY         read and write what every language shares (put, list, delete)\n\n";
+  page += head("Keep in order") + "\n";
+  page += "  check                  read every source and say what cannot be called, and why\n";
+  page += "  test [PATH]            run every language's own tests, with one summary\n";
+  page += "  model list             models on this machine (also: pull, rm, find)\n";
+  page += "  secrets list           which keys there are and where from (also: set, rm)\n";
+  page += "  deploy ENVIRONMENT     bring the project to staging or production\n\n";
+  page += head("Around the engine") + "\n";
+  page += "  engine run             keep an engine warm for this project (also: status, stop)\n";
+  page += "  attach                 serve one SDK over an inherited socket; SDKs start it themselves\n";
+  page += "  conformance            check a language worker against the protocol\n";
+  page += "  sdk path LANGUAGE      where the SDK of a language lies\n\n";
+  page += "Most commands take --json, --project DIR and --env NAME; `sabir COMMAND --help` tells the rest.\n";
+  page += "Exit codes: 0 done, 1 the thing asked for failed, 2 wrong usage.";
+  return page;
+}
+
+}  // namespace sabir::cli

@@ -1,0 +1,127 @@
+#include "session.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "resources.h"
+#include "sabir/net/loop.h"
+#include "sabir/protocol/message.h"
+
+namespace sabir::cli {
+
+Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options) {
+  auto root = project::find_root(options.directory.empty() ? std::filesystem::current_path() : options.directory);
+  if (!root) return fail(std::move(root.error()));
+  auto unpacked = resources();
+  if (!unpacked) return fail(std::move(unpacked.error()));
+  runtime::EngineOptions engine;
+  engine.root = *root;
+  engine.environment = options.environment;
+  engine.resources = *unpacked;
+  engine.cache = cache_dir();
+  return runtime::Engine::open(std::move(engine));
+}
+
+Result<std::unique_ptr<Session>> Session::open(const SessionOptions& options) {
+  auto root = project::find_root(options.directory.empty() ? std::filesystem::current_path() : options.directory);
+  if (!root) return fail(std::move(root.error()));
+  std::unique_ptr<Session> session(new Session());
+  session->root_ = *root;
+  session->context_ = options.context;
+  if (options.join_running) {
+    if (auto socket = runtime::Engine::find_running(*root, options.environment)) {
+      if (auto fd = net::connect_unix(*socket)) {
+        session->fd_ = *fd;
+        const json::object hello{{"protocol", {{"min", 1}, {"max", 1}}}, {"role", "client"}, {"language", "cli"}, {"sdk", SABIR_VERSION},
+                                 {"project", root->string()},
+                                 {"context", {{"user", options.context.user}, {"tenant", options.context.tenant},
+                                              {"conversation", options.context.conversation}, {"run", options.context.run}}}};
+        session->hello_ = json::serialize(hello);
+        return session;
+      }
+    }
+  }
+  auto engine = open_engine(options);
+  if (!engine) return fail(std::move(engine.error()));
+  session->engine_ = std::move(*engine);
+  return session;
+}
+
+Session::~Session() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<protocol::Payload> Session::request(const std::string& method, protocol::Payload params, std::chrono::milliseconds timeout) {
+  if (fd_ >= 0) return remote_request(method, params, timeout);
+  return engine_->request(method, std::move(params), context_, timeout);
+}
+
+Result<protocol::Payload> Session::remote_request(const std::string& method, const protocol::Payload& params,
+                                                  std::chrono::milliseconds timeout) {
+  std::string out;
+  std::int64_t hello_id = 0;
+  if (!greeted_) {
+    hello_id = next_id_++;
+    protocol::append_frame(out, protocol::make_request(hello_id, "hello", hello_));
+    greeted_ = true;
+  }
+  const std::int64_t id = next_id_++;
+  std::vector<std::string> blobs;
+  for (const auto& blob : params.blobs) blobs.push_back(blob.data);
+  protocol::append_frame(out, protocol::make_request(id, method, params.json), blobs);
+  std::string_view rest = out;
+  while (!rest.empty()) {
+    const auto n = ::write(fd_, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(ErrorCode::kIo, std::string("the running engine went away: ") + std::strerror(errno));
+    rest.remove_prefix(static_cast<std::size_t>(n));
+  }
+  const auto deadline = std::chrono::steady_clock::now() + timeout + std::chrono::seconds(2);
+  char buffer[65536];
+  while (true) {
+    auto frame = reader_.next();
+    if (!frame) return fail(std::move(frame.error()));
+    if (*frame) {
+      auto message = protocol::parse_message((*frame)->json);
+      if (!message || message->kind != protocol::MessageKind::kResponse) continue;
+      if (message->number() == hello_id && !message->error.empty()) return fail(protocol::error_of(message->error));
+      if (message->number() != id) continue;
+      if (!message->error.empty()) return fail(protocol::error_of(message->error));
+      const auto members = protocol::raw_members(message->result);
+      const auto list = members ? protocol::find_member(*members, "blobs") : std::nullopt;
+      auto read = protocol::read_blob_list(list.value_or(""), std::move((*frame)->blobs), "");
+      if (!read) return fail(std::move(read.error()));
+      return protocol::Payload{std::string(message->result), std::move(*read)};
+    }
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    if (left <= 0) return fail(ErrorCode::kTimeout, "the running engine did not answer in time");
+    pollfd ready{fd_, POLLIN, 0};
+    const int n = ::poll(&ready, 1, static_cast<int>(std::min<std::int64_t>(left, 1'000'000)));
+    if (n < 0 && errno != EINTR) return fail(ErrorCode::kIo, std::string("poll: ") + std::strerror(errno));
+    if (n <= 0) continue;
+    const auto got = ::read(fd_, buffer, sizeof buffer);
+    if (got <= 0) return fail(ErrorCode::kIo, "the running engine went away", "Try again: the command then starts one of its own.");
+    reader_.append({buffer, static_cast<std::size_t>(got)});
+  }
+}
+
+Result<json::object> Session::ask(const std::string& method, const json::object& params, std::chrono::milliseconds timeout) {
+  auto payload = protocol::deflate(json::serialize(params));
+  if (!payload.blobs.empty()) {
+    payload.json.pop_back();
+    payload.json += protocol::blob_list(payload.blobs, "") + "}";
+  }
+  auto answer = request(method, std::move(payload), timeout);
+  if (!answer) return fail(std::move(answer.error()));
+  auto text = protocol::inflate(*answer);
+  if (!text) return fail(std::move(text.error()));
+  auto value = parse_json(*text);
+  if (!value || !value->is_object()) return fail(ErrorCode::kProtocol, "the engine's answer is no object");
+  value->get_object().erase("blobs");
+  return std::move(value->get_object());
+}
+
+}  // namespace sabir::cli

@@ -1,0 +1,106 @@
+#include "client_session.h"
+
+#include "sabir/base/json.h"
+
+namespace sabir::runtime {
+
+void end_caller(workers::Caller& caller) {
+  caller.ended = true;
+  const auto tasks = std::move(caller.when_ended);
+  caller.when_ended.clear();
+  for (const auto& task : tasks) task();
+}
+
+ClientSession::ClientSession(net::Loop& loop, int fd, const project::Project& project, workers::RequestHandler handler,
+                             std::function<void(ClientSession*)> closed)
+    : loop_(loop), project_(project.root.string()), environment_(project.environment), handler_(std::move(handler)),
+      closed_(std::move(closed)), peer_(loop, fd, fd, *this) {}
+
+ClientSession::~ClientSession() {
+  *alive_ = false;
+  auto open = std::move(open_);
+  for (auto& [id, caller] : open) end_caller(*caller);
+}
+
+void ClientSession::hello(const workers::Incoming& request) {
+  auto params = parse_json(request.body);
+  if (!params || !params->is_object()) {
+    peer_.respond_error(request.id, Error(ErrorCode::kInvalidArguments, "hello needs an object"));
+    return;
+  }
+  const auto& object = params->get_object();
+  json::error_code ec;
+  const json::value* min = params->find_pointer("/protocol/min", ec);
+  const json::value* max = params->find_pointer("/protocol/max", ec);
+  if (!min || !max || !min->is_int64() || !max->is_int64() || min->get_int64() > 1 || max->get_int64() < 1) {
+    peer_.respond_error(request.id, Error(ErrorCode::kProtocol, "this engine speaks version 1 of the worker protocol",
+                                          "Use the SDK that came with this engine: `sabir sdk path`.")
+                                        .with_data(R"({"rpc":-32001})"));
+    return;
+  }
+  language_ = string_or(object, "language", "client");
+  if (const auto* context = object.if_contains("context"); context && context->is_object()) {
+    const auto& c = context->get_object();
+    context_.user = string_or(c, "user");
+    context_.tenant = string_or(c, "tenant");
+    context_.conversation = string_or(c, "conversation");
+    context_.run = string_or(c, "run");
+  }
+  const json::object answer{{"protocol", 1}, {"engine", SABIR_VERSION}, {"project", project_}, {"environment", environment_}};
+  peer_.respond(request.id, json::serialize(answer));
+}
+
+void ClientSession::on_request(const workers::Incoming& request) {
+  if (request.method == "hello") return hello(request);
+  if (request.method == "ping") return peer_.respond(request.id, "{}");
+  const std::string id(request.id);
+  if (open_.size() >= kMostOpen || open_.contains(id)) {
+    peer_.respond_error(request.id, Error(ErrorCode::kBusy, "too many open requests on one connection"));
+    return;
+  }
+  auto caller = std::make_shared<workers::Caller>();
+  caller->address = language_;
+  caller->context = context_;
+  caller->deadline = workers::Clock::time_point::max();
+  open_.emplace(id, caller);
+  workers::EngineRequest out;
+  out.method = request.method;
+  out.params = request.body;
+  out.blobs = std::move(request.blobs);
+  out.caller = caller;
+  out.reply = [this, alive = alive_, id](Result<protocol::Payload> answer) {
+    if (!*alive) return;
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    const auto ended = std::move(found->second);
+    open_.erase(found);
+    ended->when_ended.clear();
+    if (answer) {
+      std::vector<std::string> blobs;
+      for (auto& blob : answer->blobs) blobs.push_back(std::move(blob.data));
+      peer_.respond(id, answer->json, blobs);
+    } else {
+      peer_.respond_error(id, answer.error());
+    }
+  };
+  handler_(std::move(out));
+}
+
+void ClientSession::on_notification(const workers::Incoming& notification) {
+  if (notification.method != "cancel") return;
+  const auto members = protocol::raw_members(notification.body);
+  if (!members) return;
+  const auto id = protocol::find_member(*members, "id");
+  if (!id) return;
+  const auto found = open_.find(std::string(*id));
+  if (found != open_.end()) end_caller(*found->second);
+}
+
+void ClientSession::on_closed(const Error&) {
+  // The owner destroys the session; not from inside the peer's own callback.
+  loop_.post([this, alive = alive_] {
+    if (*alive) closed_(this);
+  });
+}
+
+}  // namespace sabir::runtime

@@ -1,0 +1,47 @@
+// ClientSession: the engine's side of an SDK's connection (spec/worker-protocol.md §9).
+//
+// Threads: the loop's. Calls that the client leaves behind are cancelled when its connection ends.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "sabir/project/project.h"
+#include "sabir/workers/peer.h"
+#include "sabir/workers/pool.h"
+
+namespace sabir::runtime {
+
+class ClientSession : private workers::Peer::Handler {
+ public:
+  // `closed` may destroy the session.
+  ClientSession(net::Loop& loop, int fd, const project::Project& project, workers::RequestHandler handler,
+                std::function<void(ClientSession*)> closed);
+  ~ClientSession() override;
+
+ private:
+  void on_request(const workers::Incoming& request) override;
+  void on_notification(const workers::Incoming& notification) override;
+  void on_closed(const Error& error) override;
+  void hello(const workers::Incoming& request);
+
+  static constexpr std::size_t kMostOpen = 10'000;
+
+  net::Loop& loop_;
+  const std::string project_;
+  const std::string environment_;
+  workers::RequestHandler handler_;
+  std::function<void(ClientSession*)> closed_;
+  CallContext context_;
+  std::string language_ = "client";
+  std::unordered_map<std::string, std::shared_ptr<workers::Caller>> open_;  // by the request's raw id
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  workers::Peer peer_;  // last: its callbacks use the rest
+};
+
+// Marks a caller ended and runs what waits for that.
+void end_caller(workers::Caller& caller);
+
+}  // namespace sabir::runtime

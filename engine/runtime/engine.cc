@@ -1,0 +1,278 @@
+#include "sabir/runtime/engine.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "engine_state.h"
+#include "sabir/base/file.h"
+#include "sabir/base/ids.h"
+#include "sabir/base/log.h"
+#include "sabir/base/text.h"
+
+namespace sabir::runtime {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr std::size_t kShortThreads = 4;
+constexpr std::size_t kLongThreads = 64;
+constexpr std::size_t kMostWaiting = 10'000;
+
+// $XDG_RUNTIME_DIR/sabir, or /tmp/sabir-<uid>: short, ours alone.
+Result<fs::path> runtime_dir() {
+  const char* base = std::getenv("XDG_RUNTIME_DIR");
+  const fs::path dir = base && *base ? fs::path(base) / "sabir" : fs::path("/tmp") / ("sabir-" + std::to_string(::getuid()));
+  std::error_code ec;
+  fs::create_directories(dir, ec);
+  struct stat info {};
+  if (::lstat(dir.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::getuid()) {
+    return fail(ErrorCode::kIo, dir.string() + " is not a folder of this user's", "Set XDG_RUNTIME_DIR to one that is.");
+  }
+  ::chmod(dir.c_str(), 0700);
+  return dir;
+}
+
+fs::path published_file(const fs::path& root, const std::string& environment) {
+  return root / ".sabir" / environment / "engine.json";
+}
+}  // namespace
+
+Engine::State::State(EngineOptions o)
+    : options(std::move(o)),
+      memory([this] { return memory::open_sqlite(project->state_dir()); }),
+      journal([this]() -> Result<std::unique_ptr<journal::Journal>> {
+        std::error_code ec;
+        fs::create_directories(project->state_dir(), ec);
+        return journal::Journal::open(project->state_dir());
+      }) {}
+
+Engine::State::~State() {
+  if (!thread.joinable()) return;
+  std::promise<void> stopped;
+  loop.post([this, &stopped] {
+    listener.reset();
+    std::error_code ec;
+    if (!published.empty()) fs::remove(published, ec);
+    clients.clear();
+    functions->shutdown([&stopped] { stopped.set_value(); });
+  });
+  stopped.get_future().wait_for(std::chrono::seconds(5));
+  if (local) local->shutdown();
+  // Jobs wait for what runs; their replies go to a loop that still turns.
+  long_jobs.reset();
+  jobs.reset();
+  std::promise<void> cleared;
+  loop.post([this, &cleared] {
+    functions.reset();
+    cleared.set_value();
+  });
+  cleared.get_future().wait();
+  loop.stop();
+  thread.join();
+  journal.reset();
+  memory.reset();
+}
+
+void Engine::State::begin(functions::EffectRecord record, std::function<void(Result<std::int64_t>)> written) {
+  const bool taken = jobs->submit([this, record = std::move(record), written]() mutable {
+    auto book = journal.get();
+    auto answer_on_loop = [this, written](Result<std::int64_t> id) {
+      loop.post([written, shared = std::make_shared<Result<std::int64_t>>(std::move(id))] { written(std::move(*shared)); });
+    };
+    if (!book) return answer_on_loop(fail(std::move(book.error())));
+    journal::CallRecord call;
+    call.address = record.language + "/" + record.address;
+    call.effect = record.effect == schema::Effect::kIrreversible ? journal::CallEffect::kIrreversible : journal::CallEffect::kWrite;
+    call.idempotent = record.idempotent;
+    call.idempotency_key = record.idempotency_key;
+    call.arguments_json = secrets->redactor()->redact(record.arguments_json);
+    call.context = record.context;
+    (*book)->begin_async(std::move(call), answer_on_loop);
+  });
+  if (!taken) {
+    loop.post([written] { written(fail(ErrorCode::kBusy, "too many calls wait to be recorded", "Try again later.")); });
+  }
+}
+
+void Engine::State::finish(std::int64_t id, std::string_view outcome) {
+  // The journal is open: it gave out the id.
+  if (auto book = journal.get()) (*book)->finish(id, {outcome == "ok", outcome == "ok" ? std::string() : std::string(outcome), ""});
+}
+
+Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
+  auto state = std::make_unique<State>(std::move(options));
+  State& s = *state;
+  auto languages = project::load_languages(s.options.resources / "languages");
+  if (!languages) return fail(std::move(languages.error()));
+  s.languages = std::move(*languages);
+  auto loaded = project::load(s.options.root, s.options.environment, s.languages);
+  if (!loaded) return fail(std::move(loaded.error()));
+  s.project = std::make_shared<const project::Project>(std::move(*loaded));
+  for (const auto& warning : s.project->warnings) log(LogLevel::kWarning, warning);
+  s.secrets = std::make_shared<secrets::Secrets>(s.project->root);
+  s.secrets->install_redactor();
+  const auto grants_file = s.project->root / "config" / "grants.yml";
+  if (fs::exists(grants_file)) {
+    auto config = project::read_yaml(grants_file);
+    if (!config) return fail(std::move(config.error()));
+    if (config->is_object()) {
+      auto grants = secrets::Grants::from_config(config->get_object());
+      if (!grants) return fail(std::move(grants.error()));
+      s.grants = std::move(*grants);
+    }
+  }
+  s.renderer = std::make_unique<completions::Renderer>(s.project->root);
+  s.jobs = std::make_unique<Jobs>(kShortThreads, kMostWaiting);
+  s.long_jobs = std::make_unique<Jobs>(kLongThreads, kLongThreads);
+
+  functions::Setup setup;
+  setup.project = s.project;
+  setup.languages = s.languages;
+  setup.build_cache = s.options.cache / "build";
+  setup.effects = &s;
+  setup.background = [&s](std::function<void()> work) {
+    if (!s.long_jobs->submit(work)) work();
+  };
+  setup.requests = [&s](workers::EngineRequest request) { s.handle(std::move(request)); };
+  setup.output = [&s](const std::string& language, std::string_view line) {
+    const std::string shown = s.secrets->redactor()->redact(line);
+    if (s.options.output) {
+      s.options.output(language, shown);
+    } else {
+      const std::string text = "[" + language + "] " + shown + "\n";
+      [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+    }
+  };
+  if (const char* own = std::getenv("SABIR_BIN"); !own || !*own) {
+    std::error_code ec;
+    setup.environment["SABIR_BIN"] = fs::read_symlink("/proc/self/exe", ec).string();
+  }
+  // Names that the project passes on to its functions.
+  if (const auto* names = s.project->config.if_contains("environment"); names && names->is_array()) {
+    for (const auto& name : names->get_array()) {
+      if (!name.is_string()) continue;
+      if (const char* value = std::getenv(name.get_string().c_str())) setup.environment[std::string(name.get_string())] = value;
+    }
+  }
+  s.functions = std::make_unique<functions::Functions>(s.loop, std::move(setup));
+  s.registry = s.functions->registry();
+  s.loop.set_spin(std::chrono::microseconds(0));
+  s.thread = std::thread([&s] { s.loop.run(); });
+  return std::unique_ptr<Engine>(new Engine(std::move(state)));
+}
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Engine::~Engine() = default;
+
+const project::Project& Engine::project() const { return *state_->project; }
+
+std::shared_ptr<const functions::Registry> Engine::registry() const {
+  const std::lock_guard lock(state_->registry_mutex);
+  return state_->registry;
+}
+
+Result<protocol::Payload> Engine::request(const std::string& method, protocol::Payload params, const CallContext& context,
+                                          std::chrono::milliseconds timeout) {
+  struct Waiting {
+    std::promise<Result<protocol::Payload>> promise;
+    std::atomic<bool> answered{false};
+  };
+  auto waiting = std::make_shared<Waiting>();
+  auto future = waiting->promise.get_future();
+  auto caller = std::make_shared<workers::Caller>();
+  caller->address = "cli";
+  caller->context = context;
+  caller->deadline = workers::Clock::now() + timeout;
+  std::vector<std::string> blobs;
+  for (auto& blob : params.blobs) blobs.push_back(std::move(blob.data));
+  state_->loop.post([this, method, text = std::move(params.json), blobs = std::move(blobs), caller, waiting]() mutable {
+    state_->handle({method, std::move(text), std::move(blobs), caller, [waiting](Result<protocol::Payload> answer) {
+                      if (!waiting->answered.exchange(true)) waiting->promise.set_value(std::move(answer));
+                    }});
+  });
+  // The rooms answer at the deadline themselves; the rest is for a room that does not.
+  if (future.wait_for(timeout + std::chrono::seconds(2)) != std::future_status::ready) {
+    state_->loop.post([caller] { end_caller(*caller); });
+    if (!waiting->answered.exchange(true)) {
+      return fail(ErrorCode::kTimeout, method + " took longer than " + std::to_string(timeout.count()) + " ms");
+    }
+  }
+  return future.get();
+}
+
+Result<protocol::Payload> Engine::State::call_blocking(functions::CallRequest request, std::chrono::milliseconds timeout) {
+  auto promise = std::make_shared<std::promise<Result<protocol::Payload>>>();
+  auto future = promise->get_future();
+  request.deadline = std::min(request.deadline, workers::Clock::now() + timeout);
+  loop.post([this, shared = std::make_shared<functions::CallRequest>(std::move(request)), promise] {
+    workers::CallEvents events;
+    events.done = [promise](Result<protocol::Payload> outcome) { promise->set_value(std::move(outcome)); };
+    functions->call(std::move(*shared), std::move(events));
+  });
+  return future.get();
+}
+
+std::vector<json::object> Engine::prepare() {
+  std::promise<std::vector<json::object>> promise;
+  state_->loop.post([this, &promise] {
+    state_->functions->prepare([&promise](std::vector<json::object> report) { promise.set_value(std::move(report)); });
+  });
+  return promise.get_future().get();
+}
+
+std::map<std::string, workers::PoolStats> Engine::stats() {
+  std::promise<std::map<std::string, workers::PoolStats>> promise;
+  state_->loop.post([this, &promise] { promise.set_value(state_->functions->stats()); });
+  return promise.get_future().get();
+}
+
+void Engine::serve(int fd, std::function<void()> closed) {
+  state_->loop.post([this, fd, closed = std::move(closed)] {
+    auto session = std::make_unique<ClientSession>(
+        state_->loop, fd, *state_->project, [s = state_.get()](workers::EngineRequest request) { s->handle(std::move(request)); },
+        [s = state_.get(), closed](ClientSession* gone) {
+          const auto found = std::find_if(s->clients.begin(), s->clients.end(), [&](const auto& c) { return c.get() == gone; });
+          if (found != s->clients.end()) s->clients.erase(found);
+          if (closed) closed();
+        });
+    state_->clients.insert(std::move(session));
+  });
+}
+
+Result<void> Engine::listen() {
+  auto dir = runtime_dir();
+  if (!dir) return fail(std::move(dir.error()));
+  const std::string key = fingerprint(state_->project->root.string() + "\n" + state_->project->environment + "\n" SABIR_VERSION);
+  const std::string path = (*dir / (key + ".sock")).string();
+  std::promise<Result<void>> promise;
+  state_->loop.post([this, path, &promise] {
+    auto listener = net::Listener::open(state_->loop, path, [this](int fd) { serve(fd, {}); });
+    if (!listener) {
+      promise.set_value(fail(std::move(listener.error())));
+      return;
+    }
+    state_->listener = std::move(*listener);
+    promise.set_value({});
+  });
+  if (auto opened = promise.get_future().get(); !opened) return opened;
+  const auto file = published_file(state_->project->root, state_->project->environment);
+  std::error_code ec;
+  fs::create_directories(file.parent_path(), ec);
+  const json::object content{{"format", 1}, {"socket", path}, {"pid", ::getpid()}, {"engine", SABIR_VERSION}};
+  if (auto written = write_file(file, json::serialize(content) + "\n", 0600); !written) return written;
+  state_->published = file;
+  return {};
+}
+
+Result<std::string> Engine::find_running(const fs::path& root, const std::string& environment) {
+  auto text = read_file(published_file(root, environment), 65536);
+  if (!text) return fail(std::move(text.error()));
+  auto value = parse_json(*text);
+  if (!value || !value->is_object() || string_or(value->get_object(), "engine") != SABIR_VERSION) {
+    return fail(ErrorCode::kNotFound, "no engine of this version is published");
+  }
+  return std::string(string_or(value->get_object(), "socket"));
+}
+
+}  // namespace sabir::runtime

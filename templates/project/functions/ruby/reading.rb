@@ -1,0 +1,13 @@
+# frozen_string_literal: true
+
+require "sabir"
+
+# The average length of a text's words, computed by the C++ function stats.mean.
+#
+# @param text [String] a text with at least one word
+# @return [Float] letters per word
+# @effect read
+def average_word_length(text)
+  lengths = Sabir.call("text_tools.word_lengths", text: text)
+  Sabir.call("stats.mean", values: lengths)
+end

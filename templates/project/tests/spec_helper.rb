@@ -1,0 +1,41 @@
+# frozen_string_literal: true
+
+# Before any test: finds the engine and its Ruby SDK, and keeps tests away from the data you develop with.
+require "open3"
+
+# The tests' own store (.sabir/test/) and replies that need no model; set these variables to test with others.
+ENV["SABIR_ENV"] ||= "test"
+ENV["SABIR_MODEL"] ||= "scripted"
+ENV["SABIR_PROJECT"] ||= File.expand_path("..", __dir__)
+
+# Ends the run at once, with nothing said but this.
+def stop(why)
+  warn why
+  exit!(2)
+end
+
+begin
+  require "sabir"
+rescue LoadError
+  # No installed gem: the SDK that the engine carries.
+  given = ENV["SABIR_BIN"].to_s
+  places = given.empty? ? ENV["PATH"].to_s.split(":").map { |folder| File.join(folder, "sabir") } : [given]
+  engine = places.find { |path| File.file?(path) && File.executable?(path) }
+  stop "These tests need the engine: put `sabir` on PATH or set SABIR_BIN to its path." unless engine
+  path, problem, status = Open3.capture3(engine, "sdk", "path", "ruby")
+  stop "The engine #{engine} offers no SDK: #{problem.strip}" unless status.success?
+  $LOAD_PATH.unshift(path.strip)
+  require "sabir"
+end
+
+require "sabir/client"
+begin
+  ENV["SABIR_BIN"] = Sabir::Client.find_engine
+rescue Sabir::Error => e
+  stop "These tests need the engine: #{e.message}."
+end
+
+RSpec.configure do |config|
+  # A run that finds no test has not shown that anything works.
+  config.fail_if_no_examples = true
+end

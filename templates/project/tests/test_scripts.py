@@ -1,0 +1,28 @@
+import pytest
+
+from scripts.call_openai_api import call_openai
+from scripts.deploy import deploy
+from scripts.manage_secrets import list_secrets, load_secrets
+
+
+def test_call_openai_prints_and_returns_the_answer(capsys):
+    answer = call_openai("Once upon a time")
+    assert answer
+    assert capsys.readouterr().out.strip() == answer
+
+
+def test_load_secrets_gives_what_is_set(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "a key for tests")
+    assert load_secrets()["openai_api_key"] == "a key for tests"
+
+
+def test_listing_secrets_shows_no_value(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "a key for tests")
+    assert {"name": "openai_api_key", "source": "environment"} in list_secrets()
+
+
+def test_deploy_says_that_the_engine_cannot_do_it_yet(capfd):
+    with pytest.raises(SystemExit) as ended:
+        deploy()
+    assert ended.value.code == 2
+    assert "deploy" in capfd.readouterr().err
