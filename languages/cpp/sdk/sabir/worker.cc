@@ -171,14 +171,16 @@ class Worker {
     }
   }
 
-  // A module is registered under its file's name without extension, or under its path.
+  // A module is registered under its file's path inside the project, its whole path, or its name without extension.
   Entry* find(const std::string& module, const std::string& receiver, const std::string& function) {
     auto& all = entries();
     const auto slash = module.rfind('/');
     const auto begin = slash == std::string::npos ? 0 : slash + 1;
     const auto dot = module.rfind('.');
     const auto name = std::string_view(module).substr(begin, dot == std::string::npos || dot < begin ? std::string::npos : dot - begin);
-    for (const std::string_view known : {name, std::string_view(module)}) {
+    const std::string_view whole = module;
+    const auto inside = !root_.empty() && module.starts_with(root_ + "/") ? whole.substr(root_.size() + 1) : whole;
+    for (const std::string_view known : {inside, whole, name}) {
       for (const bool qualified : {true, false}) {
         if (qualified && receiver.empty()) continue;
         key_.assign(known).append("\n");

@@ -54,7 +54,8 @@ class Arguments {
 
 using Handler = std::function<Json(const Arguments&)>;
 
-// Registers a function, also during static initialisation. module: its file's name without extension, or its path.
+// Registers a function, also during static initialisation. module: its file's path inside the project, its whole path, or its
+// name without extension.
 // function: its name, with its namespace in front where there is one ("geometry::area").
 bool add(const char* module, const char* function, Handler handler);
 
