@@ -76,6 +76,8 @@ int run(int argc, char** argv) {
   add_memory_commands(app, globals);
   add_engine_commands(app, globals);
   add_project_commands(app, globals);
+  add_conformance_command(app, globals);
+  add_chat_commands(app, globals);
   add_model_commands(app, globals);
   add_secret_commands(app, globals);
   try {

@@ -36,9 +36,11 @@ void add_call_commands(CLI::App& app, Globals& globals);       // call, function
 void add_prompt_commands(CLI::App& app, Globals& globals);     // prompt list | render
 void add_memory_commands(CLI::App& app, Globals& globals);     // memory put | get | list | delete | append | messages
 void add_engine_commands(CLI::App& app, Globals& globals);     // engine run | status | stop, attach, sdk path
-void add_project_commands(CLI::App& app, Globals& globals);    // new, setup, doctor, test, conformance, deploy
-void add_model_commands(CLI::App& app, Globals& globals);      // chat, complete, model list | pull | rm | find
-void add_secret_commands(CLI::App& app, Globals& globals);     // secrets list | set | rm
+void add_project_commands(CLI::App& app, Globals& globals);    // new, setup, doctor, test, deploy
+void add_conformance_command(CLI::App& app, Globals& globals);
+void add_chat_commands(CLI::App& app, Globals& globals);       // chat, complete
+void add_model_commands(CLI::App& app, Globals& globals);      // model list | pull | rm | find
+void add_secret_commands(CLI::App& app, Globals& globals);     // secrets list | get | set | rm
 
 std::string help_page();
 

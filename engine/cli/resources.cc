@@ -41,13 +41,13 @@ Result<void> unpack(std::string_view pack, const fs::path& folder) {
   return {};
 }
 
+}  // namespace
+
 fs::path cache_dir() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/') return fs::path(cache) / "sabir";
   if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / ".cache" / "sabir";
   return fs::path("/tmp") / ("sabir-cache-" + std::to_string(::getuid()));
 }
-
-}  // namespace
 
 Result<fs::path> resources() {
   if (const char* other = std::getenv("SABIR_RESOURCES"); other && *other) return fs::path(other);

@@ -14,4 +14,7 @@ namespace sabir::cli {
 // another one. Errors: kIo, kStorageFull.
 Result<std::filesystem::path> resources();
 
+// $XDG_CACHE_HOME/sabir or ~/.cache/sabir.
+std::filesystem::path cache_dir();
+
 }  // namespace sabir::cli

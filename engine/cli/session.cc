@@ -21,6 +21,7 @@ Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& optio
   engine.root = *root;
   engine.environment = options.environment;
   engine.resources = *unpacked;
+  engine.cache = cache_dir();
   return runtime::Engine::open(std::move(engine));
 }
 

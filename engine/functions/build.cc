@@ -90,6 +90,22 @@ Result<std::string> render_glue(const std::string& template_text, const std::str
   return text;
 }
 
+// What no build has touched for a month is gone from every project, or comes back in seconds.
+void drop_old(const fs::path& folder) {
+  std::error_code ec;
+  const auto oldest = fs::file_time_type::clock::now() - std::chrono::hours(24 * 30);
+  for (const auto& entry : fs::directory_iterator(folder, ec)) {
+    std::error_code ignored;
+    if (entry.last_write_time(ignored) < oldest && !ignored) fs::remove(entry.path(), ignored);
+  }
+}
+
+// Keeps a file that a build uses from being dropped.
+void touch(const fs::path& file) {
+  std::error_code ignored;
+  fs::last_write_time(file, fs::file_time_type::clock::now(), ignored);
+}
+
 struct Unit {
   fs::path source;
   fs::path object;
@@ -99,15 +115,17 @@ struct Unit {
 
 }  // namespace
 
-Result<Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry) {
+Result<Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry,
+                            const fs::path& cache) {
   auto compiler = find_interpreter(project, language);
   if (!compiler) return fail(std::move(compiler.error()));
   auto glue = read_file(language.resources / language.glue);
   if (!glue) return fail(std::move(glue.error()));
-  const fs::path folder = project.root / ".sabir" / "build" / language.name;
+  const fs::path folder = cache / language.name;
   std::error_code ec;
   fs::create_directories(folder, ec);
   if (ec) return fail(ErrorCode::kIo, folder.string() + ": cannot create: " + ec.message());
+  drop_old(folder);
   const std::string around =
       surroundings(language.resources, project.root / "functions" / language.name) + *compiler + join(language.build, " ");
 
@@ -129,7 +147,7 @@ Result<Built> build_program(const project::Project& project, const project::Lang
     if (described.source.language != language.name || described.description.functions.empty()) continue;
     auto source = read_file(described.source.path);
     if (!source) continue;
-    auto text = render_glue(*glue, schema::glue_input(described.description, described.source.path.string(), described.source.module));
+    auto text = render_glue(*glue, schema::glue_input(described.description, described.source.relative, described.source.relative));
     if (!text) return fail(std::move(text.error()));
     *text += "\n// content of the source: " + fingerprint(*source) + "\n";
     if (auto added = add_unit(*text, described.source.module, described.source.relative, described.source.path.string()); !added) {
@@ -156,6 +174,7 @@ Result<Built> build_program(const project::Project& project, const project::Lang
   };
   for (const auto& unit : units) {
     if (fs::exists(unit.object)) {
+      touch(unit.object);
       objects.push_back(unit.object.string());
       continue;
     }
@@ -197,6 +216,7 @@ Result<Built> build_program(const project::Project& project, const project::Lang
     fs::rename(beside, built.program, ec);
     if (ec) return fail(ErrorCode::kIo, built.program.string() + ": cannot write: " + ec.message());
   }
+  touch(built.program);
   return built;
 }
 

@@ -1,5 +1,5 @@
 // Builds the worker program of a compiled language: glue around each of the user's files, the language's runtime, one
-// link; every object cached by content.
+// link; every object cached by content, in one folder that all projects of the user share.
 //
 // Threads: any; blocks. Processes: two engines building at once produce the same files and rename them into place.
 #pragma once
@@ -18,6 +18,7 @@ struct Built {
 };
 
 // Errors: kUnavailable (no compiler), kBuildFailed when the runtime or the link fails, kIo.
-Result<Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry);
+Result<Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry,
+                            const std::filesystem::path& cache);
 
 }  // namespace sabir::functions

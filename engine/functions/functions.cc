@@ -174,8 +174,8 @@ struct Functions::State {
     if (program.building) return;
     program.building = true;
     loop.hold();
-    setup.background([this, here = alive, lang, shared_registry = registry, shared_project = setup.project] {
-      auto built = std::make_shared<Result<Built>>(build_program(*shared_project, lang, *shared_registry));
+    setup.background([this, here = alive, lang, shared_registry = registry, shared_project = setup.project, cache = setup.build_cache] {
+      auto built = std::make_shared<Result<Built>>(build_program(*shared_project, lang, *shared_registry, cache));
       loop.post([this, here, name = lang.name, built, shared_registry] {
         if (!*here) return;
         loop.release();
@@ -329,6 +329,10 @@ struct Functions::State {
       if (effect != 0) setup.effects->finish(effect, error_code_name(error->code));
       finish_soon(id, std::move(*error));
       return;
+    }
+    // A compiled program knows its files from the project's root, so that it serves every copy of the project.
+    if (!language(language_name)->glue.empty()) {
+      spec.module = fs::path(spec.module).lexically_relative(setup.project->root).string();
     }
     const std::string address = spec.address;
     workers::CallEvents events;

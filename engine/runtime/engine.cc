@@ -129,6 +129,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   functions::Setup setup;
   setup.project = s.project;
   setup.languages = s.languages;
+  setup.build_cache = s.options.cache / "build";
   setup.effects = &s;
   setup.background = [&s](std::function<void()> work) {
     if (!s.long_jobs->submit(work)) work();

@@ -53,6 +53,7 @@ class EffectLog {
 struct Setup {
   std::shared_ptr<const project::Project> project;
   std::vector<project::Language> languages;
+  std::filesystem::path build_cache;                       // objects and programs of compiled languages
   EffectLog* effects = nullptr;                            // null: effects are not recorded
   std::function<void(std::function<void()>)> background;   // runs blocking work elsewhere
   workers::RequestHandler requests;                        // what workers ask of the engine

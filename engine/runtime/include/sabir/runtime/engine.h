@@ -31,6 +31,7 @@ struct EngineOptions {
   std::filesystem::path root;
   std::string environment = "development";
   std::filesystem::path resources;  // unpacked languages/, templates/, models/
+  std::filesystem::path cache;      // the user's cache folder; built programs go to build/ below it
   // What workers print, line by line; empty = standard error, each line after "[language] ".
   std::function<void(const std::string& language, std::string_view line)> output;
 };
