@@ -28,7 +28,10 @@ std::string broken_testee(const Options& options, std::string_view what);
 // 1-based number of the first line of `file` that contains `text`; 0 when there is none.
 int line_with(const std::string& file, std::string_view text);
 
-// `text` and `count` copies of it one after the other.
+// Equality of JSON values, for which 2 and 2.0 are one number.
+bool same(const json::value& a, const json::value& b);
+
+// `count` copies of `text`, one after the other.
 std::string repeated(std::string_view text, std::size_t count);
 
 }  // namespace sabir::conformance

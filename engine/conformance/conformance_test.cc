@@ -9,10 +9,13 @@ namespace {
 
 const std::filesystem::path kSource = SABIR_SOURCE_DIR;
 
-Options options_for(const std::string& language, const std::string& interpreter, const std::string& extension) {
+// The system's interpreter rather than a version manager's script around one, which takes longer to start than a check.
+std::string python() { return std::filesystem::exists("/usr/bin/python3") ? "/usr/bin/python3" : "python3"; }
+
+Options options_for(const std::string& language, std::vector<std::string> command, const std::string& extension) {
   const auto folder = kSource / "languages" / language;
   Options options;
-  options.command = {interpreter, (folder / ("worker" + extension)).string()};
+  options.command = std::move(command);
   options.testee = (folder / ("testee" + extension)).string();
   auto expected = read_expected_failures(folder / "expected_failures.yaml");
   EXPECT_TRUE(expected.has_value()) << to_text(expected.error());
@@ -29,7 +32,7 @@ std::string failures(const Report& report) {
 }
 
 TEST(Conformance, PythonWorkerKeepsEveryRule) {
-  auto report = run(options_for("python", "python3", ".py"));
+  auto report = run(options_for("python", {python(), (kSource / "languages/python/worker.py").string()}, ".py"));
   ASSERT_TRUE(report.has_value()) << to_text(report.error());
   EXPECT_EQ(failures(*report), "");
   EXPECT_EQ(report->language, "python");
@@ -37,10 +40,79 @@ TEST(Conformance, PythonWorkerKeepsEveryRule) {
 }
 
 TEST(Conformance, RubyWorkerKeepsEveryRule) {
-  auto report = run(options_for("ruby", "ruby", ".rb"));
+  auto report = run(options_for("ruby", {"ruby", (kSource / "languages/ruby/worker.rb").string()}, ".rb"));
   ASSERT_TRUE(report.has_value()) << to_text(report.error());
   EXPECT_EQ(failures(*report), "");
   EXPECT_EQ(report->language, "ruby");
+}
+
+TEST(Conformance, CppWorkerKeepsEveryRule) {
+  auto report = run(options_for("cpp", {CPP_TESTEE_WORKER}, ".cpp"));
+  ASSERT_TRUE(report.has_value()) << to_text(report.error());
+  EXPECT_EQ(failures(*report), "");
+  EXPECT_EQ(report->language, "cpp");
+}
+
+class BrokenWorker : public testing::TestWithParam<std::string> {};
+
+TEST_P(BrokenWorker, IsFoundOut) {
+  auto options = options_for("python", {python(), (kSource / "conformance/broken/broken_worker.py").string(), "--break", GetParam()}, ".py");
+  options.only = {GetParam()};
+  options.patience = std::chrono::milliseconds(3000);
+  auto report = run(options);
+  ASSERT_TRUE(report.has_value()) << to_text(report.error());
+  ASSERT_EQ(report->checks.size(), 1U);
+  EXPECT_EQ(report->checks[0].outcome, Outcome::kFail) << GetParam() << " broken, and its check does not see it";
+  EXPECT_FALSE(report->checks[0].detail.empty());
+  RecordProperty("detail", report->checks[0].detail);
+}
+
+std::vector<std::string> all_ids() {
+  std::vector<std::string> ids;
+  for (const auto& check : list()) ids.push_back(check.id);
+  return ids;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryRule, BrokenWorker, testing::ValuesIn(all_ids()), [](const auto& rule) {
+  auto name = rule.param;
+  std::erase(name, '-');
+  return name;
+});
+
+TEST(Conformance, ListedFailureThatPassesIsAnError) {
+  auto options = options_for("python", {python(), (kSource / "languages/python/worker.py").string()}, ".py");
+  options.only = {"MUST-13"};
+  options.expected_failures = {{"MUST-13", "out of date"}};
+  auto report = run(options);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->checks[0].outcome, Outcome::kUnexpectedPass);
+  EXPECT_FALSE(report->ok());
+}
+
+TEST(Conformance, ListedFailureIsReportedWithItsReason) {
+  auto options = options_for("python", {python(), (kSource / "conformance/broken/broken_worker.py").string(), "--break", "MUST-13"}, ".py");
+  options.only = {"MUST-13"};
+  options.patience = std::chrono::milliseconds(1000);
+  options.expected_failures = {{"MUST-13", "no time yet"}};
+  auto report = run(options);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->checks[0].outcome, Outcome::kExpectedFailure);
+  EXPECT_NE(report->checks[0].detail.find("no time yet"), std::string::npos);
+  EXPECT_TRUE(report->ok());
+}
+
+TEST(Conformance, UnknownIdIsAUsageError) {
+  auto options = options_for("python", {python(), "unused"}, ".py");
+  options.only = {"MUST-99"};
+  auto report = run(options);
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().code, ErrorCode::kUsage);
+}
+
+TEST(Conformance, MissingProgramIsSaidPlainly) {
+  auto report = run(options_for("python", {"no-such-interpreter", "worker.py"}, ".py"));
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().code, ErrorCode::kUnavailable);
 }
 
 }  // namespace

@@ -236,7 +236,12 @@ module Sabir
         Hash === arguments && Array === order
 
       given = params["context_parameter"]
-      if given && !given.empty?
+      plain = given.nil? || given.empty?
+      if plain && order.size == arguments.size && !params.key?("variadic") && !params.key?("keyword_variadic")
+        positional = arguments.values_at(*order)
+        return positional, nil if !positional.include?(nil) || order.all? { |name| arguments.key?(name) }
+      end
+      unless plain
         arguments[given] = Context.from_wire(params["context"])
         order = entry.order if entry.order.include?(given) && !order.include?(given)
       end

@@ -48,9 +48,8 @@ def default(value):
             return value.total_seconds()
     decimal = _module("decimal")
     if decimal and isinstance(value, decimal.Decimal):
-        if not value.is_finite():
-            raise ValueError("%s is not a JSON number" % value)
-        return int(value) if value == value.to_integral_value() else float(value)
+        # As text, since a JSON number's reader may round it.
+        return str(value)
     uuid = _module("uuid")
     if uuid and isinstance(value, uuid.UUID):
         return str(value)

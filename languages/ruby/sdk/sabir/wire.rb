@@ -71,7 +71,7 @@ module Sabir
           next
         end
         begin
-          message = JSON.parse(text, PARSE)
+          message = parse(text)
         rescue JSON::ParserError, ArgumentError => e
           answer_error(nil, -32_700, "protocol", "a frame's JSON text does not parse: #{e.message[0, 200].scrub}")
           next
@@ -104,9 +104,9 @@ module Sabir
 
     # Queues {"value": value} as the answer to `id`. Errors: Plain::Unfit for what JSON cannot carry.
     def answer_value(id, value)
-      if Plain.plain?(value)
-        body = "{\"jsonrpc\":\"2.0\",\"id\":#{id.is_a?(Integer) ? id : generate(id)},\"result\":{\"value\":#{generate(value)}}}"
-        put(body)
+      if Integer === value || Plain.plain?(value)
+        put("{\"jsonrpc\":\"2.0\",\"id\":#{Integer === id ? id : generate(id)},\"result\":{\"value\":#{
+          Integer === value ? value : generate(value)}}}")
       else
         put_slowly({ "jsonrpc" => "2.0", "id" => id }, "result", { "value" => value }, ["value"])
       end
@@ -206,6 +206,12 @@ module Sabir
 
     private
 
+    def parse(text)
+      JSON::Parser.new(text).parse
+    rescue JSON::NestingError
+      JSON.parse(text, PARSE)
+    end
+
     def request?(message)
       return false unless message.is_a?(Hash) && message["jsonrpc"] == "2.0"
 
@@ -257,7 +263,8 @@ module Sabir
     end
 
     def sizes_of(head)
-      return head.to_i if head.match?(/\A(?:0|[1-9][0-9]{0,6})\z/)
+      size = head.to_i
+      return size if head.bytesize < 8 && size.to_s == head && size >= 0
       raise FrameError, "malformed frame head" unless head.match?(/\A(?:0|[1-9][0-9]{0,7})(?: (?:0|[1-9][0-9]{0,7}))*\z/)
 
       sizes = head.split(" ").map(&:to_i)
@@ -342,11 +349,12 @@ module Sabir
       raise
     end
 
+    # Frames are labelled UTF-8 whatever they hold, so that they can be joined.
     def put(body)
-      body.force_encoding(Encoding::BINARY)
-      raise Plain::Unfit.new("", "it is larger than #{MAX_FRAME} bytes") if body.bytesize > MAX_FRAME
+      size = body.bytesize
+      raise Plain::Unfit.new("", "it is larger than #{MAX_FRAME} bytes") if size > MAX_FRAME
 
-      @out << "#{body.bytesize}\n".b.concat(body)
+      @out << "#{size}\n#{body}"
     end
 
     def put_slowly(message, member, content, large)
@@ -356,13 +364,14 @@ module Sabir
       large.each { |name| content[name] = Plain.convert(content[name], "/#{name}", blobs, listed) if content.key?(name) }
       content["blobs"] = listed unless listed.empty?
       message[member] = content
-      body = generate(message).force_encoding(Encoding::BINARY)
+      body = generate(message)
       return put(body) if blobs.empty?
 
       size = body.bytesize + blobs.sum(&:bytesize)
       raise Plain::Unfit.new("", "it is larger than #{MAX_FRAME} bytes") if size > MAX_FRAME
 
-      @out << ["#{[body, *blobs].map(&:bytesize).join(" ")}\n".b, body, *blobs].join
+      blobs.each { |blob| blob.force_encoding(Encoding::UTF_8) }
+      @out << ["#{[body, *blobs].map(&:bytesize).join(" ")}\n", body, *blobs].join
     end
 
     def await(id)

@@ -1,0 +1,4 @@
+# The sum.
+def add(a, b)
+  a + b
+end
