@@ -426,7 +426,7 @@ Result<LocalFiles> ModelStore::find(const LocalSpec& spec) const {
     pull = "Run: sabir model pull " + (*model)->name;
     files.weights = options_.models / (*model)->file;
     if (size_of(files.weights) != (*model)->bytes) {
-      return fail(ErrorCode::kNotFound, "the weights of the local model '" + (*model)->name + "' are not on this machine (" + megabytes((*model)->bytes) + ")",
+      return fail(ErrorCode::kModelUnreachable, "the weights of the local model '" + (*model)->name + "' are not on this machine (" + megabytes((*model)->bytes) + ")",
                   pull + " (or set SABIR_MODEL to another model of config/openai_config.yml)");
     }
   }

@@ -83,7 +83,7 @@ class ModelStoreTest : public ::testing::Test {
 TEST_F(ModelStoreTest, APullAssemblesVerifiesAndInstallsWhatRunsIt) {
   const auto before = store_->find({"tiny"});
   ASSERT_FALSE(before);
-  EXPECT_EQ(before.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(before.error().code, ErrorCode::kModelUnreachable);
   EXPECT_THAT(before.error().hint, HasSubstr("sabir model pull tiny"));
   EXPECT_FALSE(store_->list().value().at(0).installed);
 

@@ -78,7 +78,8 @@ class ModelStore {
   // False when there was nothing. Removes a half-pulled one too.
   Result<bool> remove(const std::string& name) const;
 
-  // Errors: kNotFound with the `sabir model pull` to run; kUnavailable when node or its packages are missing.
+  // Errors: kNotFound (name); kModelUnreachable when the weights are not here, with the `sabir model pull` to run;
+  // kUnavailable when node or its packages are missing.
   Result<LocalFiles> find(const LocalSpec& spec) const;
 
   const std::filesystem::path& folder() const { return options_.models; }
