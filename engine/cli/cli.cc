@@ -22,7 +22,7 @@ void print(std::string_view text) {
   std::cout << text << "\n";
   std::cout.flush();
 }
-void print_json(const json::value& value) { print(on_terminal() ? pretty_json(value) : json::serialize(value)); }
+void print_json(const json::value& value) { print(on_terminal() ? pretty_json(value) : compact_json(value)); }
 void note(std::string_view text) { std::cerr << text << "\n"; }
 bool on_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 

@@ -451,24 +451,6 @@ void Functions::prepare(std::function<void(std::vector<json::object>)> done) {
   }
 }
 
-void Functions::program(const std::string& name, std::function<void(Result<fs::path>)> done) {
-  const auto* const lang = state_->language(name);
-  if (!lang || lang->glue.empty()) {
-    done(fail(ErrorCode::kNotFound, "'" + name + "' is no compiled language of this engine"));
-    return;
-  }
-  state_->when_built(*lang, [this, name, done] {
-    const auto& built = *state_->programs[name].built;
-    if (!built) {
-      done(fail(built.error()));
-    } else if (!built->broken.empty()) {
-      done(fail(built->broken.begin()->second));
-    } else {
-      done(built->program);
-    }
-  });
-}
-
 void Functions::shutdown(std::function<void()> done) {
   auto left = std::make_shared<std::size_t>(state_->pools.size());
   if (*left == 0) {

@@ -227,14 +227,6 @@ std::map<std::string, workers::PoolStats> Engine::stats() {
   return promise.get_future().get();
 }
 
-Result<fs::path> Engine::program(const std::string& language) {
-  std::promise<Result<fs::path>> promise;
-  state_->loop.post([this, language, &promise] {
-    state_->functions->program(language, [&promise](Result<fs::path> path) { promise.set_value(std::move(path)); });
-  });
-  return promise.get_future().get();
-}
-
 void Engine::serve(int fd, std::function<void()> closed) {
   state_->loop.post([this, fd, closed = std::move(closed)] {
     auto session = std::make_unique<ClientSession>(

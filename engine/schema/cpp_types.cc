@@ -201,7 +201,7 @@ std::optional<json::value> cpp_literal(const Node& node, int depth) {
     return json::value(json::string(all));
   }
   // `= {1, 2}` is read as a compound literal without a type.
-  if (kind == "compound_literal_expression" && node.text().starts_with('{')) return cpp_literal(node.child("value"), depth + 1);
+  if (kind == "compound_literal_expression" && trim(node.text()).starts_with('{')) return cpp_literal(node.child("value"), depth + 1);
   if (kind == "initializer_list") {
     json::array out;
     for (const auto& item : node.children()) {
