@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "sabir/base/file.h"
 #include "sabir/base/text.h"
 #include "sabir/project/project.h"
 #include "sabir/secrets/secrets.h"
@@ -14,6 +15,17 @@ Result<std::unique_ptr<secrets::Secrets>> open_secrets(const Globals& globals) {
   auto root = project::find_root(globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory);
   if (!root) return fail(std::move(root.error()));
   return std::make_unique<secrets::Secrets>(*root);
+}
+
+// Names that may stand in the environment alone: those that config/secrets.example.json shows.
+std::vector<std::string> known_names(const Globals& globals) {
+  std::vector<std::string> names{"openai_api_key"};
+  auto root = project::find_root(globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory);
+  auto text = root ? read_file(*root / "config/secrets.example.json", std::size_t{1} << 20U) : Result<std::string>(fail(root.error()));
+  auto example = text ? parse_json(*text) : Result<json::value>(fail(text.error()));
+  if (!example || !example->is_object()) return names;
+  for (const auto& member : example->get_object()) names.emplace_back(member.key());
+  return names;
 }
 
 // From a prompt that does not show it, or from standard input; never from the command line, which others can read.
@@ -48,7 +60,7 @@ void add_secret_commands(CLI::App& app, Globals& globals) {
   list->callback([&globals] {
     auto store = open_secrets(globals);
     if (!store) return fail_with(globals, store.error());
-    auto infos = (*store)->list({"openai_api_key"});
+    auto infos = (*store)->list(known_names(globals));
     if (!infos) return fail_with(globals, infos.error());
     json::array out;
     for (const auto& info : *infos) {

@@ -233,8 +233,10 @@ void Engine::serve(int fd, std::function<void()> closed) {
         state_->loop, fd, *state_->project, [s = state_.get()](workers::EngineRequest request) { s->handle(std::move(request)); },
         [s = state_.get(), closed](ClientSession* gone) {
           const auto found = std::find_if(s->clients.begin(), s->clients.end(), [&](const auto& c) { return c.get() == gone; });
+          // Erasing the session destroys this very function.
+          const auto told = closed;
           if (found != s->clients.end()) s->clients.erase(found);
-          if (closed) closed();
+          if (told) told();
         });
     state_->clients.insert(std::move(session));
   });

@@ -10,4 +10,6 @@ long store_result(nlohmann::json result, std::string name = "latest") { return s
 /// Gives back the result that was last stored under a name, or null if there is none.
 /// @param name the name it was stored under
 /// @effect read
-nlohmann::json retrieve_result(std::string name = "latest") { return sabir::memory::get("results/" + name); }
+nlohmann::json retrieve_result(std::string name = "latest") {
+  return sabir::memory::get("results/" + name).value_or(nullptr);
+}

@@ -29,7 +29,9 @@ struct LocalSpec {
 class LocalRuntime {
  public:
   virtual ~LocalRuntime() = default;
-  // Errors: kNotFound (unknown name, weights not pulled), kUnavailable (no node, no runtime), kModel, kTimeout, kCancelled.
+  // Errors: those of LocalRuntimeOptions::find, kUnavailable (the process does not start), kModel (it died, or says so),
+  // kTimeout, kCancelled. `request.timeout` bounds the wait for earlier calls and the answer, each; loading has a bound
+  // of its own.
   virtual Result<Reply> complete(const LocalSpec& spec, const Request& request, const OnEvent& on_event) = 0;
   // Ends every process; later calls start new ones.
   virtual void shutdown() = 0;

@@ -28,6 +28,7 @@ struct Parameter {
   json::value default_value;  // null when there is none or it is not a literal
   std::string doc;
   std::string native_type;  // as written in the source, for glue: "std::vector<double>"
+  std::string native_default;  // C++: the default argument as written
 };
 
 struct FunctionSchema {
@@ -64,10 +65,18 @@ struct Description {
   std::string module_doc;
   // Top-level literal assignments of the file (assistants: model, instructions, functions, …), by name, as JSON.
   json::object constants;
+  // C++ structs and enumerations of the file that the functions' types name, for the glue: {"kind": "struct" | "enum",
+  // "name": "::shop::Item", "members": [{"name", "required"}]}, each after those that it uses.
+  json::array types;
 };
 
 // Reads `source`. `grammar` is "python", "ruby" or "cpp". Errors: kLoadFailed with line and column at a syntax error,
 // kUnavailable for an unknown grammar.
+// A definition's canonical name is unique within its file.
 Result<Description> describe(std::string_view grammar, std::string_view source, const std::string& file);
+
+// As `sabir functions --json` shows it; what has its default value is left out.
+json::object to_json(const FunctionSchema& function);
+json::object to_json(const Description& description);
 
 }  // namespace sabir::schema

@@ -7,7 +7,8 @@
 //
 // Durability: a committed transaction survives the death of the process (kill -9) at every setting, since its bytes
 // are in the kernel's hands. It survives the loss of power only under Durability::kPower, which waits for the disk on
-// each commit; under kProcess the database stays whole, but the last commits may be missing.
+// each commit; under kProcess the database stays whole, but the last commits may be missing. The last commits stand in
+// `<file>-wal`, also when nobody has the database open: whoever copies it by hand copies both.
 #pragma once
 
 #include <chrono>
