@@ -1,6 +1,6 @@
 #include "sabir/base/json.h"
 
-#include <sstream>
+#include <charconv>
 
 namespace sabir {
 
@@ -40,37 +40,65 @@ Result<json::value> parse_json(std::string_view text) {
 }
 
 namespace {
-void write_pretty(const json::value& value, std::string& out, std::size_t indent) {
-  const std::string pad(indent + 2, ' ');
+
+// The shortest text that reads back as the same number; a fraction or exponent marks it as no integer.
+void write_double(double value, std::string& out) {
+  char buffer[32];
+  const auto [end, ec] = std::to_chars(buffer, buffer + sizeof buffer, value);
+  const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
+  out += text;
+  if (text.find_first_of(".en") == std::string_view::npos) out += ".0";
+}
+
+// `indent` < 0 writes everything on one line.
+void write(const json::value& value, std::string& out, int indent) {
+  const bool wide = indent >= 0;
+  const auto new_line = [&](int spaces) {
+    if (wide) out += "\n" + std::string(static_cast<std::size_t>(spaces), ' ');
+  };
+  const int inner = wide ? indent + 2 : -1;
   if (value.is_object() && !value.get_object().empty()) {
-    out += "{\n";
+    out += '{';
     bool first = true;
     for (const auto& member : value.get_object()) {
-      if (!first) out += ",\n";
+      if (!first) out += ',';
       first = false;
-      out += pad + json::serialize(member.key()) + ": ";
-      write_pretty(member.value(), out, indent + 2);
+      new_line(inner);
+      out += json::serialize(member.key());
+      out += wide ? ": " : ":";
+      write(member.value(), out, inner);
     }
-    out += "\n" + std::string(indent, ' ') + "}";
+    new_line(indent);
+    out += '}';
   } else if (value.is_array() && !value.get_array().empty()) {
-    out += "[\n";
+    out += '[';
     bool first = true;
     for (const auto& item : value.get_array()) {
-      if (!first) out += ",\n";
+      if (!first) out += ',';
       first = false;
-      out += pad;
-      write_pretty(item, out, indent + 2);
+      new_line(inner);
+      write(item, out, inner);
     }
-    out += "\n" + std::string(indent, ' ') + "]";
+    new_line(indent);
+    out += ']';
+  } else if (value.is_double()) {
+    write_double(value.get_double(), out);
   } else {
     out += json::serialize(value);
   }
 }
+
 }  // namespace
 
 std::string pretty_json(const json::value& value) {
   std::string out;
-  write_pretty(value, out, 0);
+  write(value, out, 0);
+  return out;
+}
+
+std::string compact_json(const json::value& value) {
+  std::string out;
+  write(value, out, -1);
   return out;
 }
 

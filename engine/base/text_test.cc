@@ -48,6 +48,13 @@ TEST(Json, AParseErrorNamesLineAndColumn) {
   EXPECT_NE(value.error().message.find("line 2"), std::string::npos);
 }
 
+TEST(Json, NumbersReadAsPeopleWriteThem) {
+  const auto value = parse_json(R"({"a":[6.0,0.25,1e300,-3,4.571428571428571],"b":{},"c":[]})").value();
+  EXPECT_EQ(compact_json(value), R"({"a":[6.0,0.25,1e+300,-3,4.571428571428571],"b":{},"c":[]})");
+  EXPECT_EQ(pretty_json(parse_json(R"({"a":[1]})").value()), "{\n  \"a\": [\n    1\n  ]\n}");
+  EXPECT_EQ(parse_json(compact_json(value)).value(), value);
+}
+
 TEST(Json, AnErrorSurvivesTheWire) {
   const Error error = Error(ErrorCode::kInvalidArguments, "wrong", "do this").at("f.py", 3).with_data(R"({"path":"/x"})");
   const Error back = error_from_json(to_json(error));

@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "command.h"
 #include "sabir/base/log.h"
+#include "sabir/base/text.h"
 
 namespace sabir::cli {
 
@@ -22,7 +24,7 @@ void print(std::string_view text) {
   std::cout << text << "\n";
   std::cout.flush();
 }
-void print_json(const json::value& value) { print(on_terminal() ? pretty_json(value) : json::serialize(value)); }
+void print_json(const json::value& value) { print(on_terminal() ? pretty_json(value) : compact_json(value)); }
 void note(std::string_view text) { std::cerr << text << "\n"; }
 bool on_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 
@@ -80,6 +82,16 @@ int run(int argc, char** argv) {
   add_chat_commands(app, globals);
   add_model_commands(app, globals);
   add_secret_commands(app, globals);
+  if (!first.empty() && first.front() != '-') {
+    std::vector<std::string> names;
+    for (const auto* command : app.get_subcommands({})) names.push_back(command->get_name());
+    if (std::find(names.begin(), names.end(), first) == names.end()) {
+      std::string hint = did_you_mean(first, names);
+      fail_with(globals, Error(ErrorCode::kUsage, "there is no command '" + std::string(first) + "'",
+                               (hint.empty() ? std::string() : hint + " ") + "`sabir --help` lists them all."));
+      return 2;
+    }
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success&) {

@@ -150,7 +150,7 @@ void add_engine_commands(CLI::App& app, Globals& globals) {
     if (!folder) return fail_with(globals, folder.error());
     const auto at = *folder / "languages" / *language / "sdk";
     if (!std::filesystem::is_directory(at)) {
-      return fail_with(globals, Error(ErrorCode::kNotFound, "this engine carries no SDK for '" + *language + "'"));
+      return fail_with(globals, Error(ErrorCode::kUsage, "this engine carries no SDK for '" + *language + "'", "`sabir doctor` lists the languages it serves."));
     }
     if (globals.json) return print_json({{"path", at.string()}});
     print(at.string());

@@ -29,7 +29,7 @@ void run(Globals& globals, const std::string& method, const json::object& params
 }
 
 std::string shown(const json::value& value) {
-  return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+  return value.is_string() ? std::string(value.get_string()) : compact_json(value);
 }
 
 }  // namespace
@@ -65,7 +65,7 @@ void add_memory_commands(CLI::App& app, Globals& globals) {
     json::object params{{"namespace", o->name_space}, {"key", o->key}, {"value", std::move(content)}};
     if (o->if_version) params["if_version"] = *o->if_version;
     if (o->ttl_s) params["ttl_ms"] = *o->ttl_s * 1000LL;
-    run(globals, "memory.put", params, [](const json::object& answer) { print("version " + json::serialize(answer.at("version"))); });
+    run(globals, "memory.put", params, [](const json::object& answer) { print("version " + compact_json(answer.at("version"))); });
   });
 
   auto* const get = with_namespace(add("get", "Read a value; exit code 1 when there is none."));
@@ -92,7 +92,7 @@ void add_memory_commands(CLI::App& app, Globals& globals) {
         const auto& item = entry.as_object();
         std::string value = shown(item.at("value"));
         if (value.size() > 100) value = value.substr(0, 97) + "…";
-        print(styled(string_or(item, "key"), "1") + "  " + value + styled("  v" + json::serialize(item.at("version")), "2"));
+        print(styled(string_or(item, "key"), "1") + "  " + value + styled("  v" + compact_json(item.at("version")), "2"));
       }
     });
   });
@@ -110,7 +110,7 @@ void add_memory_commands(CLI::App& app, Globals& globals) {
   append->add_option("--role", o->role, "user, assistant, system or tool")->capture_default_str();
   append->callback([&globals, o] {
     run(globals, "memory.append", {{"conversation", o->key}, {"message", {{"role", o->role}, {"content", o->value}}}},
-        [](const json::object& answer) { print("message " + json::serialize(answer.at("seq"))); });
+        [](const json::object& answer) { print("message " + compact_json(answer.at("seq"))); });
   });
 
   auto* const messages = add("messages", "Show a conversation.");

@@ -227,7 +227,7 @@ void add_project_commands(CLI::App& app, Globals& globals) {
   auto target = std::make_shared<std::string>();
   add_common(*deploying, globals);
   deploying->add_option("ENVIRONMENT", *target, "development, staging or production");
-  deploying->callback([&globals] {
+  deploying->callback([&globals, target] {
     fail_with(globals, Error(ErrorCode::kUsage, "this version of Sabir cannot deploy yet",
                              "Run your own `terraform apply`; config/deployment_config.yml keeps what it will need."));
   });

@@ -79,6 +79,20 @@ INSTANTIATE_TEST_SUITE_P(EveryRule, BrokenWorker, testing::ValuesIn(all_ids()), 
   return name;
 });
 
+TEST(Conformance, CarriedLanguagesAreFoundWithTheirTestees) {
+  auto options = for_language(kSource / "languages", "ruby");
+  ASSERT_TRUE(options.has_value()) << to_text(options.error());
+  EXPECT_EQ(options->testee, (kSource / "languages/ruby/testee.rb").string());
+  options->only = {"MUST-13"};
+  auto report = run(*options);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(failures(*report), "");
+  auto unknown = for_language(kSource / "languages", "rubby");
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().code, ErrorCode::kUsage);
+  EXPECT_NE(unknown.error().hint.find("ruby"), std::string::npos);
+}
+
 TEST(Conformance, ListedFailureThatPassesIsAnError) {
   auto options = options_for("python", {python(), (kSource / "languages/python/worker.py").string()}, ".py");
   options.only = {"MUST-13"};

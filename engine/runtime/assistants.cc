@@ -94,7 +94,7 @@ std::string text_of(const json::value& value) {
   if (value.is_object()) {
     if (const auto content = string_or(value.get_object(), "content"); !content.empty()) return std::string(content);
   }
-  return json::serialize(value);
+  return compact_json(value);
 }
 
 }  // namespace
@@ -148,7 +148,7 @@ Result<Payload> Engine::State::answer_complete(const Payload& params) {
   if (!model) return fail(std::move(model.error()));
   auto reply = (*model)->complete(request, {});
   if (!reply) return fail(std::move(reply.error()));
-  return Payload{json::serialize(to_json(*reply)), {}};
+  return Payload{compact_json(to_json(*reply)), {}};
 }
 
 json::object to_json(const models::Reply& reply) {
@@ -171,7 +171,7 @@ Result<Payload> Engine::State::answer_assistant(const Payload& params, const Cal
   auto answer = run_assistant(std::string(string_or(object, "name")), std::string(string_or(object, "message")),
                               std::string(string_or(object, "conversation")), context, {}, deadline, depth, nullptr);
   if (!answer) return fail(std::move(answer.error()));
-  return Payload{json::serialize(*answer), {}};
+  return Payload{compact_json(*answer), {}};
 }
 
 Result<json::object> Engine::State::run_assistant(const std::string& name, const std::string& message,
@@ -194,7 +194,7 @@ Result<json::object> Engine::State::run_assistant(const std::string& name, const
   if ((*assistant)->has_respond) {
     functions::CallRequest request;
     request.address = (*assistant)->name + ".respond";
-    request.arguments = protocol::deflate(json::serialize(json::object{{"message", message}}));
+    request.arguments = protocol::deflate(compact_json(json::object{{"message", message}}));
     request.context = context;
     request.depth = depth + 1;
     request.deadline = deadline;
@@ -242,7 +242,7 @@ Result<json::object> Engine::State::run_assistant(const std::string& name, const
   told.calling = events.calling;
   if (events.called) {
     told.called = [&events](const assistants::CallMade& made) {
-      events.called(made.address, made.error ? json::serialize(sabir::to_json(*made.error)) : made.value_json, !made.error);
+      events.called(made.address, made.error ? compact_json(sabir::to_json(*made.error)) : made.value_json, !made.error);
     };
   }
   if (events.approve) {

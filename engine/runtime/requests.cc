@@ -19,7 +19,7 @@ Payload value_result(Payload value) {
 
 Payload object_result(const json::object& object) {
   // Large strings leave the JSON here as everywhere.
-  Payload out = protocol::deflate(json::serialize(object));
+  Payload out = protocol::deflate(compact_json(object));
   if (!out.blobs.empty()) {
     out.json.pop_back();
     out.json += protocol::blob_list(out.blobs, "") + "}";
@@ -190,7 +190,7 @@ Result<Payload> Engine::State::answer_memory(const std::string& method, const Pa
     if (method == "memory.append") {
       const auto* message = object->if_contains("message");
       if (!message) return fail(ErrorCode::kInvalidArguments, "memory.append needs 'message'");
-      auto seq = (*store)->append(context, *conversation, json::serialize(*message));
+      auto seq = (*store)->append(context, *conversation, compact_json(*message));
       if (!seq) return fail(std::move(seq.error()));
       return object_result({{"seq", *seq}});
     }
@@ -225,7 +225,7 @@ Result<Payload> Engine::State::answer_memory(const std::string& method, const Pa
       put.if_version = number_or(*object, "if_version", 0);
     }
     if (const auto* ttl = object->if_contains("ttl_ms"); ttl && !ttl->is_null()) put.ttl_ms = number_or(*object, "ttl_ms", 0);
-    auto version = (*store)->put(context, name_space, *key, json::serialize(*value), put);
+    auto version = (*store)->put(context, name_space, *key, compact_json(*value), put);
     if (!version) return fail(std::move(version.error()));
     return object_result({{"version", *version}});
   }

@@ -9,7 +9,9 @@ import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import path from 'node:path';
 import {getLlama, LlamaGrammarEvaluationState, LlamaLogLevel} from 'node-llama-cpp';
-import {isCall, kAnswerMark, parseCalls, render, replyGrammar, turnStyle} from './prompt.mjs';
+import {answerOf, callIds, callsGrammar, isPlan, openingGrammar, parseCalls, plannedNames, render, stillPlanned,
+  turnStyle}
+  from './prompt.mjs';
 
 const kContextTokens = 8192;
 const kMaxReplyTokens = 512;
@@ -70,7 +72,7 @@ export class Model {
   // Stops with the reason of `signal` soon after it is aborted; the model stays usable.
   async complete(request, onText, signal) {
     const tools = request.tools ?? [];
-    const {segments, prefix} = render(request.messages, tools, this.#style);
+    const {segments, prefix, left} = render(request.messages, tools, this.#style);
     const parts = segments.map((s) => this.#model.tokenize(s.text, s.control));
     const prompt = parts.flat();
     const room = this.contextTokens - prompt.length - 1;
@@ -81,20 +83,37 @@ export class Model {
     const started = performance.now();
     const cached = await this.#evaluate(prompt, parts.slice(0, prefix).flat().length, signal);
     const evaluated = performance.now();
-    const limit = Math.min(request.max_tokens ?? kMaxReplyTokens, room);
-    const grammar = await this.#grammar(replyGrammar(tools, request.tool_choice, request.json_schema));
-    const {text, count, ended} = await this.#generate(prompt.at(-1), grammar, limit, request, onText, signal);
-    const usage = {prompt_tokens: prompt.length, completion_tokens: count, total_tokens: prompt.length + count,
+    const reply = {last: prompt.at(-1), count: 0, limit: Math.min(request.max_tokens ?? kMaxReplyTokens, room), request, signal};
+    const message = {role: 'assistant', content: null};
+    let planned = left;
+    let ended = true;
+    if (planned.length === 0) {
+      const mark = tools.length > 0 ? answerOf : (text) => text;
+      const source = openingGrammar(tools, request.tool_choice, request.json_schema);
+      let sent = 0;
+      const opening = await this.#generate(reply, source, (text) => {
+        if (tools.length > 0 && isPlan(text)) return;
+        const answer = mark(text);
+        if (answer.length > sent) onText(answer.slice(sent));
+        sent = Math.max(sent, answer.length);
+      });
+      ended = opening.ended;
+      if (tools.length > 0 && isPlan(opening.text)) planned = ended ? plannedNames(opening.text) : [];
+      else message.content = mark(opening.text);
+    }
+    if (planned.length > 0) {
+      const written = await this.#generate(reply, callsGrammar(planned, tools), () => {});
+      ended = written.ended;
+      // A call cut off by the limit is no call.
+      const calls = ended ? parseCalls(written.text) : parseCalls(written.text).slice(0, -1);
+      const before = request.messages.reduce((n, m) => n + (m.tool_calls?.length ?? 0), 0);
+      const ids = callIds(calls, before + 1, stillPlanned(planned, calls), tools);
+      if (calls.length > 0) message.tool_calls = calls.map((call, i) => ({id: ids[i], type: 'function', function: call}));
+    }
+    const usage = {prompt_tokens: prompt.length, completion_tokens: reply.count, total_tokens: prompt.length + reply.count,
       prompt_tokens_details: {cached_tokens: cached}};
     const timings = {prompt_ms: Math.round(evaluated - started), reply_ms: Math.round(performance.now() - evaluated)};
-    const before = request.messages.reduce((n, m) => n + (m.tool_calls?.length ?? 0), 0);
-    const calls = tools.length > 0 && isCall(text) ? parseCalls(text) : [];
-    const message = {role: 'assistant', content: tools.length === 0 ? text : isCall(text) ? null : text.slice(kAnswerMark.length)};
-    if (calls.length > 0) {
-      message.tool_calls = calls.map((call, i) => ({id: `call_${before + i + 1}`, type: 'function', function: call}));
-    }
-    const finish_reason = !ended ? 'length' : calls.length > 0 ? 'tool_calls' : 'stop';
-    return {message, finish_reason, usage, model: this.name, timings};
+    return {message, finish_reason: !ended ? 'length' : message.tool_calls ? 'tool_calls' : 'stop', usage, model: this.name, timings};
   }
 
   // Brings the state to all of `prompt` but its last token; returns how many tokens needed no evaluation.
@@ -165,28 +184,24 @@ export class Model {
     return new LlamaGrammarEvaluationState({model: this.#model, grammar: this.#grammars.get(source)});
   }
 
-  async #generate(last, grammarEvaluationState, limit, request, onText, signal) {
+  // Continues `reply` under a grammar until the grammar or the model ends it, or the reply's limit is reached.
+  // `onText` gets the whole text so far, at ends of characters only.
+  async #generate(reply, source, onText) {
+    const {request, signal} = reply;
     const tokens = [];
     let text = '';
-    let sent = (request.tools ?? []).length > 0 ? kAnswerMark.length : 0;
-    let ended = true;
-    const replies = this.#sequence.evaluate([last], {
-      temperature: request.temperature ?? 0, topP: request.top_p, seed: request.seed ?? 0, grammarEvaluationState,
+    const stream = this.#sequence.evaluate([reply.last], {
+      temperature: request.temperature ?? 0, topP: request.top_p, seed: request.seed ?? 0,
+      grammarEvaluationState: await this.#grammar(source),
     });
-    for await (const token of replies) {
+    for await (const token of stream) {
       signal.throwIfAborted();
       tokens.push(token);
+      reply.last = token;
       text = this.#model.detokenize(tokens, true);
-      const whole = text.endsWith('\uFFFD') ? text.length - 1 : text.length;
-      if (whole > sent && !((request.tools ?? []).length > 0 && isCall(text))) {
-        onText(text.slice(sent, whole));
-        sent = whole;
-      }
-      if (tokens.length >= limit) {
-        ended = false;
-        break;
-      }
+      if (!text.endsWith('\uFFFD')) onText(text);
+      if (++reply.count >= reply.limit) return {text, ended: false};
     }
-    return {text, count: tokens.length, ended};
+    return {text, ended: true};
   }
 }

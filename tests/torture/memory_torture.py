@@ -224,7 +224,7 @@ def examine(stage, figures, problems):
         problems.append("integrity_check: %s" % figures["integrity_check"])
     if isinstance(counter, dict) and counter.get("value") != value:
         problems.append("`sabir memory get counter` says %r, the file %r" % (counter.get("value"), value))
-    if totals["put"] < 20 or figures["engine_kills"] < 2:
+    if totals["put"] == 0 or figures["engine_kills"] == 0:
         problems.append("too little happened for this to mean anything")
     figures.update(acknowledged_items=totals["put"], acknowledged_messages=totals["append"], acknowledged_counts=totals["count"],
                    conflicts=totals["conflict"], unknown_outcomes=totals["unknown"], counter=value,

@@ -53,6 +53,14 @@ def _package(name, folder):
         except BaseException:
             sys.modules.pop(name, None)
             raise
+    _attach(name, module)
+
+
+def _attach(name, module):
+    """Makes a module its package's attribute, as an import statement does."""
+    package, _, own = name.rpartition(".")
+    if package:
+        setattr(sys.modules[package], own, module)
 
 
 def module_name(path, root):
@@ -88,8 +96,7 @@ def load(path, root):
     except BaseException as error:
         sys.modules.pop(name, None)
         raise _failure(error, path, root) from None
-    if len(parts) > 1:
-        setattr(sys.modules[".".join(parts[:-1])], parts[-1], module)
+    _attach(name, module)
     return module
 
 

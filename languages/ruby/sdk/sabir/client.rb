@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "fcntl"
 require "json"
 require "socket"
 require_relative "wire"
@@ -99,6 +100,8 @@ module Sabir
       def attach(root, environment)
         binary = find_engine
         ours, theirs = UNIXSocket.pair
+        # Ruby makes its sockets non-blocking, which is not for the engine to find out.
+        theirs.fcntl(Fcntl::F_SETFL, theirs.fcntl(Fcntl::F_GETFL) & ~File::NONBLOCK)
         begin
           pid = Process.spawn({ "SABIR_FD" => theirs.fileno.to_s }, binary, "attach", "--project", root, "--env", environment,
                               theirs => theirs, :in => File::NULL, :out => File::NULL, :pgroup => true)

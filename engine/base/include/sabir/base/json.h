@@ -19,6 +19,9 @@ Result<json::value> parse_json(std::string_view text);
 // Indented by two spaces, keys in their order, ends without a newline.
 std::string pretty_json(const json::value& value);
 
+// On one line, without blanks. Unlike json::serialize it writes 6.0 and 0.25, not 6E0 and 2.5E-1.
+std::string compact_json(const json::value& value);
+
 // {"type": "unknown_function", "message": …, "hint": …, "file": …, "line": …, …data} without detail.
 json::object to_json(const Error& error);
 Error error_from_json(const json::object& object);

@@ -59,6 +59,11 @@ Result<Report> run(const Options& options);
 // The ids and titles of all checks, in order.
 std::vector<Check> list();
 
+// The options for a language that the engine carries: its worker, its testee, its expected failures. A compiled
+// language's testee is built first, and kept in the user's cache. `languages` is the folder of all languages.
+// Errors: kUsage for an unknown language, kUnavailable when its interpreter or compiler is missing, kBuildFailed, kConfig.
+Result<Options> for_language(const std::filesystem::path& languages, const std::string& name);
+
 // Reads languages/<name>/expected_failures.yaml; a file that is not there lists nothing. Errors: kConfig.
 Result<std::map<std::string, std::string>> read_expected_failures(const std::filesystem::path& path);
 

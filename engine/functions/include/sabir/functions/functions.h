@@ -81,8 +81,6 @@ class Functions {
   // Builds what must be built and starts one worker of each language that the project uses; `done` gets a line per
   // language: {"language", "ok", "message"}.
   void prepare(std::function<void(std::vector<json::object>)> done);
-  // The worker program of a compiled language, built first where needed; `done` comes on the loop.
-  void program(const std::string& language, std::function<void(Result<std::filesystem::path>)> done);
   void shutdown(std::function<void()> done);
   std::map<std::string, workers::PoolStats> stats() const;
 

@@ -71,8 +71,6 @@ class Engine {
   // Builds and warms every language the project uses; a line each: {"language", "ok", "message"}.
   std::vector<json::object> prepare();
   std::map<std::string, workers::PoolStats> stats();
-  // The worker program of a compiled language, built when it is not there yet. Errors: kBuildFailed, kUnavailable.
-  Result<std::filesystem::path> program(const std::string& language);
 
   // Serves one SDK on a connected socket; `closed` is called on the loop when it is gone.
   void serve(int fd, std::function<void()> closed);

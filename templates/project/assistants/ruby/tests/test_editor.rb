@@ -4,7 +4,7 @@
 RSpec.describe "editor" do
   it "calls slugify for an address" do
     reply = Sabir.ask("editor", "Which address suits the title 'Été à Paris'?")
-    expect(reply.calls.map { |call| call["address"] }).to eq(["slugify.slugify"])
+    expect(reply.calls.map { |call| call["address"] }).to eq(["ruby/slugify.slugify"])
     expect(reply).to eq("A good address is ete-a-paris.")
   end
 end

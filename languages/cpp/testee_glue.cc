@@ -1,7 +1,7 @@
 // The testee's glue by hand, as the engine writes it from glue.cc.j2, so that the worker can be checked without an engine.
 #include "sabir/worker.hpp"
 
-#include "../testee.cpp"
+#include "testee.cpp"
 
 namespace sabir::worker {
 
