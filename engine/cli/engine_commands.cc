@@ -6,11 +6,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
 
 #include "command.h"
 #include "resources.h"
 #include "sabir/base/file.h"
+#include "sabir/base/text.h"
 #include "sabir/net/loop.h"
 #include "sabir/protocol/message.h"
 
@@ -150,7 +152,14 @@ void add_engine_commands(CLI::App& app, Globals& globals) {
     if (!folder) return fail_with(globals, folder.error());
     const auto at = *folder / "languages" / *language / "sdk";
     if (!std::filesystem::is_directory(at)) {
-      return fail_with(globals, Error(ErrorCode::kNotFound, "this engine carries no SDK for '" + *language + "'"));
+      std::vector<std::string> carried;
+      std::error_code ignored;
+      for (const auto& entry : std::filesystem::directory_iterator(*folder / "languages", ignored)) {
+        if (std::filesystem::is_directory(entry.path() / "sdk", ignored)) carried.push_back(entry.path().filename().string());
+      }
+      std::sort(carried.begin(), carried.end());
+      return fail_with(globals, Error(ErrorCode::kUsage, "this engine carries no SDK for '" + *language + "'",
+                                      "It has those for " + join(carried, ", ") + "."));
     }
     if (globals.json) return print_json({{"path", at.string()}});
     print(at.string());
