@@ -121,6 +121,7 @@ Actions Run::model_replied(const models::Reply& reply, Clock::time_point now) {
   if (now >= deadline_) return tick(now);
 
   Actions actions;
+  Actions approvals;
   json::array calls;
   for (const auto& call : reply.tool_calls) {
     models::ToolCall named = call;
@@ -131,11 +132,10 @@ Actions Run::model_replied(const models::Reply& reply, Clock::time_point now) {
     calls.push_back({{"id", named.id},
                      {"type", "function"},
                      {"function", {{"name", named.name}, {"arguments", named.arguments_json}}}});
-    begin_call(named, actions);
+    begin_call(named, actions, approvals);
   }
   // What needs no answer from a person starts before one is asked.
-  std::stable_partition(actions.begin(), actions.end(),
-                        [](const Action& action) { return !std::holds_alternative<AskApproval>(action); });
+  for (auto& approval : approvals) actions.push_back(std::move(approval));
   json::object message{{"role", "assistant"}, {"tool_calls", std::move(calls)}};
   if (reply.content.empty()) {
     message["content"] = nullptr;
@@ -148,7 +148,7 @@ Actions Run::model_replied(const models::Reply& reply, Clock::time_point now) {
   return actions;
 }
 
-void Run::begin_call(const models::ToolCall& call, Actions& actions) {
+void Run::begin_call(const models::ToolCall& call, Actions& actions, Actions& approvals) {
   pending_.push_back({call.id, call.name, calls_.size(), std::nullopt});
   Pending& pending = pending_.back();
   const Tool* tool = find_tool(call.name);
@@ -175,7 +175,7 @@ void Run::begin_call(const models::ToolCall& call, Actions& actions) {
                                 "Write one JSON object that fits this schema: " + json::serialize(tool->parameters)));
   }
   if (tool->irreversible) {
-    actions.push_back(AskApproval{call.id, tool->address, made.arguments_json});
+    approvals.push_back(AskApproval{call.id, tool->address, made.arguments_json});
   } else {
     actions.push_back(CallTool{call.id, tool->address, made.arguments_json});
   }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <optional>
 
@@ -99,6 +100,16 @@ int run(int argc, char** argv) {
   add_chat_commands(app, globals);
   add_model_commands(app, globals);
   add_secret_commands(app, globals);
+  if (!first.empty() && first.front() != '-') {
+    std::vector<std::string> names;
+    for (const auto* command : app.get_subcommands({})) names.push_back(command->get_name());
+    if (std::find(names.begin(), names.end(), first) == names.end()) {
+      std::string hint = did_you_mean(first, names);
+      fail_with(globals, Error(ErrorCode::kUsage, "there is no command '" + std::string(first) + "'",
+                               (hint.empty() ? std::string() : hint + " ") + "`sabir --help` lists them all."));
+      return 2;
+    }
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success&) {

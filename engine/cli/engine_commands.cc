@@ -6,13 +6,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <future>
 
 #include "command.h"
 #include "resources.h"
 #include "sabir/base/file.h"
-#include "sabir/base/text.h"
 #include "sabir/net/loop.h"
 #include "sabir/protocol/message.h"
 
@@ -152,14 +150,7 @@ void add_engine_commands(CLI::App& app, Globals& globals) {
     if (!folder) return fail_with(globals, folder.error());
     const auto at = *folder / "languages" / *language / "sdk";
     if (!std::filesystem::is_directory(at)) {
-      std::vector<std::string> carried;
-      std::error_code ignored;
-      for (const auto& entry : std::filesystem::directory_iterator(*folder / "languages", ignored)) {
-        if (std::filesystem::is_directory(entry.path() / "sdk", ignored)) carried.push_back(entry.path().filename().string());
-      }
-      std::sort(carried.begin(), carried.end());
-      return fail_with(globals, Error(ErrorCode::kUsage, "this engine carries no SDK for '" + *language + "'",
-                                      "It has those for " + join(carried, ", ") + "."));
+      return fail_with(globals, Error(ErrorCode::kUsage, "this engine carries no SDK for '" + *language + "'", "`sabir doctor` lists the languages it serves."));
     }
     if (globals.json) return print_json({{"path", at.string()}});
     print(at.string());

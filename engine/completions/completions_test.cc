@@ -154,8 +154,9 @@ TEST_F(Completions, NothingOutsideTheFolderIsRead) {
   std::filesystem::create_symlink(root_ / "secret.txt", root_ / "completions" / "link.txt");
   std::filesystem::create_directory_symlink(root_, root_ / "completions" / "up");
   int n = 0;
-  for (const std::string name : {"../secret.txt", "x/../../secret.txt", "link.txt", "link", "up/secret.txt",
-                                 (root_ / "secret.txt").string().c_str(), "..\\secret.txt"}) {
+  const std::vector<std::string> names = {"../secret.txt", "x/../../secret.txt",           "link.txt",      "link",
+                                          "up/secret.txt", (root_ / "secret.txt").string(), "..\\secret.txt"};
+  for (const std::string& name : names) {
     auto e = error(name);
     EXPECT_TRUE(e.code == ErrorCode::kTemplate || e.code == ErrorCode::kNotFound) << name;
     std::string include = name;

@@ -50,6 +50,24 @@ std::string filled(std::string text, const std::map<std::string, std::string>& v
   return text;
 }
 
+// A call that was nested too deep fails every function above it; what the caller must know is the depth, not the sixteen
+// errors around it.
+Error without_wrapping(Error error) {
+  if (error.code != ErrorCode::kFunctionError || error.data.find("depth_exceeded") == std::string::npos) return error;
+  const auto data = parse_json(error.data);
+  const json::value* at = data ? &*data : nullptr;
+  while (at && at->is_object()) {
+    if (string_or(at->get_object(), "type") == error_code_name(ErrorCode::kDepthExceeded)) {
+      Error deepest = error_from_json(at->get_object());
+      deepest.file = error.file;
+      deepest.line = error.line;
+      return deepest;
+    }
+    at = at->get_object().if_contains("cause");
+  }
+  return error;
+}
+
 }  // namespace
 
 Result<std::string> find_interpreter(const project::Project& project, const project::Language& language) {
@@ -347,6 +365,7 @@ struct Functions::State {
           }
         }
       }
+      if (!outcome) outcome = fail(without_wrapping(std::move(outcome.error())));
       if (effect != 0) setup.effects->finish(effect, outcome ? "ok" : error_code_name(outcome.error().code));
       finish(id, std::move(outcome));
     };

@@ -38,7 +38,7 @@ Result<Catalog> Catalog::from_json(const json::value& value, const std::string& 
     model.name = string_or(entry, "name");
     const auto where = [&](const std::string& what) { return wrong("model '" + model.name + "': " + what); };
     if (!is_file_name(model.name) || model.name == "default") return where("bad name");
-    model.summary = string_or(entry, "summary");
+    model.summary = string_or(entry, "title");
     model.file = string_or(entry, "file");
     if (!is_file_name(model.file) || !model.file.ends_with(".gguf")) return where("`file` is not a plain .gguf file name");
     const auto* bytes = entry.if_contains("bytes");
@@ -48,18 +48,28 @@ Result<Catalog> Catalog::from_json(const json::value& value, const std::string& 
     if (!is_sha256(model.sha256)) return where("`sha256` is not 64 lower-case hexadecimal digits");
     model.licence = string_or(entry, "licence");
     if (model.licence.empty()) return where("it names no licence");
-    model.licence_note = string_or(entry, "licence_note");
+    model.licence_note = string_or(entry, "licence_url");
     if (const auto* context = entry.if_contains("context"); context != nullptr && context->is_int64()) {
       model.context = static_cast<int>(context->get_int64());
     }
-    const auto* parts = entry.if_contains("parts");
-    if (parts == nullptr || !parts->is_array() || parts->get_array().empty()) return where("no parts");
-    for (const auto& part : parts->get_array()) {
-      if (!part.is_object()) return where("a part is not an object");
-      CatalogPart read{std::string(string_or(part.get_object(), "package")), std::string(string_or(part.get_object(), "version")),
-                       std::string(string_or(part.get_object(), "member"))};
-      if (!is_file_name(read.package) || !is_file_name(read.version) || read.member.empty()) return where("a part lacks package, version or member");
-      model.parts.push_back(std::move(read));
+    const auto* source = entry.if_contains("source");
+    if (source == nullptr || !source->is_object()) return where("no source");
+    const auto& from = source->get_object();
+    if (string_or(from, "kind") != "pypi" || string_or(from, "assemble", "concat") != "concat") {
+      return where("its source is of a kind that this engine does not know");
+    }
+    const auto* globs = from.if_contains("member_globs");
+    const bool one_glob = globs != nullptr && globs->is_array() && globs->get_array().size() == 1 && globs->get_array().front().is_string();
+    if (!one_glob) return where("`member_globs` is not one pattern");
+    const auto* packages = from.if_contains("packages");
+    if (packages == nullptr || !packages->is_array() || packages->get_array().empty()) return where("no packages");
+    for (const auto& package : packages->get_array()) {
+      const std::string_view pinned = package.is_string() ? std::string_view(package.get_string()) : std::string_view{};
+      const std::size_t equals = pinned.find("==");
+      CatalogPart part{std::string(pinned.substr(0, equals)), equals == std::string_view::npos ? "" : std::string(pinned.substr(equals + 2)),
+                       std::string(globs->get_array().front().get_string())};
+      if (!is_file_name(part.package) || !is_file_name(part.version)) return where("a package is not NAME==VERSION");
+      model.parts.push_back(std::move(part));
     }
     catalog.models.push_back(std::move(model));
   }

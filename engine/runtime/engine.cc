@@ -232,9 +232,11 @@ void Engine::serve(int fd, std::function<void()> closed) {
     auto session = std::make_unique<ClientSession>(
         state_->loop, fd, *state_->project, [s = state_.get()](workers::EngineRequest request) { s->handle(std::move(request)); },
         [s = state_.get(), closed](ClientSession* gone) {
+          // This function lives in the session that is erased here, and so do its captures.
+          const auto say = closed;
           const auto found = std::find_if(s->clients.begin(), s->clients.end(), [&](const auto& c) { return c.get() == gone; });
           if (found != s->clients.end()) s->clients.erase(found);
-          if (closed) closed();
+          if (say) say();
         });
     state_->clients.insert(std::move(session));
   });

@@ -273,7 +273,7 @@ Result<std::string> Secrets::resolve(const std::string& name) const {
   return fail(ErrorCode::kSecretMissing,
               "the secret '" + name + "' is not set" +
                   (placeholder ? ": " + std::string(kShown) + " holds a placeholder for it" : std::string{}),
-              "Set the environment variable " + variable + ", or run: sabir secrets set " + name);
+              "Set the environment variable " + variable + ", or store it in config/secrets.json: sabir secrets set " + name);
 }
 
 Result<std::vector<SecretInfo>> Secrets::list(const std::vector<std::string>& also) const {

@@ -9,7 +9,8 @@ import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import path from 'node:path';
 import {getLlama, LlamaGrammarEvaluationState, LlamaLogLevel} from 'node-llama-cpp';
-import {answerOf, callIds, callsGrammar, isPlan, openingGrammar, parseCalls, plannedNames, render, turnStyle}
+import {answerOf, callIds, callsGrammar, isPlan, openingGrammar, parseCalls, plannedNames, render, stillPlanned,
+  turnStyle}
   from './prompt.mjs';
 
 const kContextTokens = 8192;
@@ -106,7 +107,7 @@ export class Model {
       // A call cut off by the limit is no call.
       const calls = ended ? parseCalls(written.text) : parseCalls(written.text).slice(0, -1);
       const before = request.messages.reduce((n, m) => n + (m.tool_calls?.length ?? 0), 0);
-      const ids = callIds(calls, before + 1, planned.slice(calls.length), tools);
+      const ids = callIds(calls, before + 1, stillPlanned(planned, calls), tools);
       if (calls.length > 0) message.tool_calls = calls.map((call, i) => ({id: ids[i], type: 'function', function: call}));
     }
     const usage = {prompt_tokens: prompt.length, completion_tokens: reply.count, total_tokens: prompt.length + reply.count,

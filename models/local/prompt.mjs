@@ -111,6 +111,8 @@ const kExamples = [
   {role: 'assistant', content: 'The sum is 6.5, and I wrote it down.'},
   {role: 'user', content: 'Tell me a riddle.'},
   {role: 'assistant', content: 'What has keys but opens no door? A piano.'},
+  {role: 'user', content: 'Hi, how are things?'},
+  {role: 'assistant', content: 'Fine, thank you. How can I help?'},
   {role: 'user', content: 'Put "good day, my friend" into French.'},
   {role: 'assistant', tool_calls: [call('translate', {text: 'good day, my friend', language: 'French'})], left: []},
   {role: 'tool', content: '"bonjour, mon ami"'},
@@ -124,8 +126,8 @@ const kExamples = [
   {role: 'assistant', tool_calls: [call('largest', {numbers: [4, 5, 6]})], left: []},
   {role: 'tool', content: '6'},
   {role: 'assistant', content: 'The heaviest weighs 6 kg.'},
-  {role: 'user', content: 'Which is the largest ocean?'},
-  {role: 'assistant', content: 'The Pacific Ocean.'},
+  {role: 'user', content: 'Who painted the Mona Lisa?'},
+  {role: 'assistant', content: 'Leonardo da Vinci.'},
 ];
 
 // Returns the prompt's segments, the number of those at its head that do not depend on the conversation, and the names
@@ -201,12 +203,14 @@ export function openingGrammar(tools, choice, answerSchema) {
   return b.text();
 }
 
-// The grammar of calls: the first of `names`, and as many of the others, in order, as need no result.
+// The grammar of calls: the first of `names`, and as many of the others, in order, as need no result. Each may be called
+// more than once.
 export function callsGrammar(names, tools) {
   const b = new GrammarBuilder();
   const calls = names.map((name) => {
     const {parameters} = tools.find((t) => t.function.name === name).function;
-    return `${literal(`${kCall}${name}(`)} ${b.schema(parameters ?? {type: 'object', additionalProperties: false})} ")"`;
+    const one = b.rule(`${literal(`${kCall}${name}(`)} ${b.schema(parameters ?? {type: 'object', additionalProperties: false})} ")"`);
+    return `${one} ("\\n" ${one}){0,${kMaxPlanned - 1}}`;
   });
   b.rule(calls.reduceRight((rest, one) => (rest ? `${one} ("\\n" ${rest})?` : one), ''), 'root');
   return b.text();
@@ -222,4 +226,13 @@ export function parseCalls(text) {
     const open = line.indexOf('(');
     return {name: line.slice(kCall.length, open), arguments: line.slice(open + 1, -1)};
   });
+}
+
+// What is left of a plan after `calls`, which follow its order and may repeat a function.
+export function stillPlanned(planned, calls) {
+  const left = [...planned];
+  calls.forEach((call, i) => {
+    if (left[0] === call.name && (calls[i - 1]?.name !== call.name || planned.filter((n) => n === call.name).length > 1)) left.shift();
+  });
+  return left;
 }

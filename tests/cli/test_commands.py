@@ -3,6 +3,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 import xml.etree.ElementTree
 
 from harness import write
@@ -33,7 +34,6 @@ def test_stop_without_an_engine_says_so(machine, project):
 def test_attach_serves_the_inherited_socket_and_ends_with_it(machine, project):
     ours, theirs = socket.socketpair()
     ours.settimeout(30)
-    import subprocess
     process = subprocess.Popen([str(machine.binary), "attach"], cwd=str(project), env=dict(machine.env, SABIR_FD=str(theirs.fileno())),
                                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     machine.started.append(process)
@@ -108,3 +108,27 @@ def test_a_suite_whose_files_hold_no_test_fails(machine, project):
     write(project / "functions/python/tests/test_empty.py", "")
     done = machine.sabir("test", "functions/python/tests/test_empty.py", cwd=project)
     assert done.code == 1 and "no test was collected" in done.out, done
+
+
+def test_conformance_of_a_carried_worker_ends_with_counts_and_no_failure(machine):
+    done = machine.sabir("conformance", "--language", "python", "--only", "MUST-8", "--json")
+    assert done.code == 0, done
+    plain = machine.sabir("conformance", "--language", "python", "--only", "MUST-8")
+    assert plain.code == 0 and "MUST-8" in plain.out and "1 passed" in plain.out, plain
+
+
+def test_conformance_finds_a_worker_that_is_none(machine):
+    done = machine.sabir("conformance", "--worker", "true", "--only", "MUST-8", "--json")
+    assert done.code == 1, done
+
+
+def test_models_are_listed_with_licence_and_whether_they_are_here(machine):
+    done = machine.sabir("model", "list", "--json")
+    assert done.code == 0 and done.json["models"], done
+    assert all(model["licence"] and model["installed"] is False for model in done.json["models"]), done
+
+
+def test_a_model_that_nobody_knows_is_answered_with_those_there_are(machine):
+    for word in ("pull", "rm"):
+        done = machine.sabir("model", word, "no-such-model")
+        assert done.code == 1 and "no-such-model" in done.err and done.err.count("\n") >= 1, done

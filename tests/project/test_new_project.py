@@ -202,10 +202,10 @@ def test_prompts_are_the_same_bytes_from_the_command_line_python_and_ruby(machin
     assert cli.code == 0, cli
     sdk = machine.sabir("sdk", "path", "python").out.strip()
     python = machine.run(sys.executable, "-c", "from completions.generate_prompt import generate_prompt as g\n"
-                         "print(g('Été', 'a child', 1))", cwd=project, env={"PYTHONPATH": sdk + os.pathsep + str(project)})
+                         "print(g('Été', 'a child', 1), end='')", cwd=project, env={"PYTHONPATH": sdk + os.pathsep + str(project)})
     ruby_sdk = machine.sabir("sdk", "path", "ruby").out.strip()
     ruby = machine.run("ruby", "-I", ruby_sdk, "-r", "sabir", "-e",
-                       'puts Sabir.render("summary", text: "Été", reader: "a child", sentences: 1)', cwd=project)
+                       'print Sabir.render("summary", text: "Été", reader: "a child", sentences: 1)', cwd=project)
     assert cli.out == python.out == ruby.out and "Été" in cli.out, (cli, python, ruby)
 
 

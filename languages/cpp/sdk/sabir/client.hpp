@@ -205,6 +205,12 @@ class Channel {
     return worker_;
   }
 
+  // Ends this process's connection; the next request makes another.
+  void close() {
+    const std::lock_guard lock(mutex_);
+    client_.reset();
+  }
+
   // again: the request may be repeated when the engine went away in between. Errors: Error.
   Json request(const std::string& method, const Json& params, bool again = false) {
     if (auto* own = worker(); own != nullptr) {

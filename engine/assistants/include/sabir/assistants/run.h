@@ -102,7 +102,7 @@ class Run {
 
   Actions ask(Clock::time_point now);
   Actions finish(Result<std::string> content);
-  void begin_call(const models::ToolCall& call, Actions& actions);
+  void begin_call(const models::ToolCall& call, Actions& actions, Actions& approvals);
   void settle(Pending& pending, Result<std::string> outcome);
   Actions go_on_when_settled(Clock::time_point now);
   Pending* find_pending(const std::string& call_id);

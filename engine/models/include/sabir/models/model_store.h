@@ -21,7 +21,7 @@ namespace sabir::models {
 struct CatalogPart {
   std::string package;
   std::string version;
-  std::string member;  // path inside the wheel
+  std::string member;  // pattern of the path inside the wheel, "*/data/part*.bin"; several matches join by name
 };
 
 struct CatalogModel {
