@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <iostream>
-#include <optional>
 
 #include "command.h"
 #include "sabir/base/log.h"
@@ -50,23 +49,6 @@ const CLI::App* deepest(const CLI::App& app) {
   const CLI::App* at = &app;
   while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
   return at;
-}
-
-// The error for a word that stands where a command is wanted and is none; nothing when the line is wrong otherwise.
-std::optional<Error> unknown_command(const CLI::App& app, int argc, char** argv) {
-  const CLI::App* at = &app;
-  int word = 1;
-  while (!at->get_subcommands().empty()) {
-    at = at->get_subcommands().front();
-    ++word;
-  }
-  std::vector<std::string> names;
-  for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
-  if (names.empty() || word >= argc || argv[word][0] == '-') return std::nullopt;
-  const std::string before = at == &app ? "sabir" : "sabir " + at->get_name();
-  std::string hint = did_you_mean(argv[word], names);
-  if (hint.empty()) hint = "`" + before + " --help` lists them.";
-  return Error(ErrorCode::kUsage, "there is no command '" + before + " " + argv[word] + "'", hint);
 }
 }  // namespace
 
@@ -116,10 +98,6 @@ int run(int argc, char** argv) {
     print(deepest(app)->help());
     return 0;
   } catch (const CLI::ParseError& error) {
-    if (auto unknown = unknown_command(app, argc, argv)) {
-      fail_with(globals, *unknown);
-      return 2;
-    }
     std::string hint = "`sabir " + std::string(deepest(app) == &app ? "" : deepest(app)->get_name() + " ") + "--help` shows how it is used.";
     fail_with(globals, Error(ErrorCode::kUsage, error.what(), hint));
     return 2;
