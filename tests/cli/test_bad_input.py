@@ -175,9 +175,10 @@ def test_a_wrong_openai_config_is_told(machine, project, text, wanted):
 
 # ---- models and keys ------------------------------------------------------------------------------------------------
 
-def test_a_missing_key_is_told_with_both_places_for_it(machine, project):
+def test_a_missing_key_is_told_with_both_ways_to_give_it(machine, project):
     for arguments in (["complete", "hello"], ["chat", "assistant1", "hello"]):
-        refused(machine.sabir(*arguments, cwd=project, env={"SABIR_MODEL": "openai"}), "OPENAI_API_KEY", "config/secrets.json")
+        refused(machine.sabir(*arguments, cwd=project, env={"SABIR_MODEL": "openai"}), "OPENAI_API_KEY",
+                "sabir secrets set openai_api_key")
 
 
 def test_the_example_value_counts_as_no_key(machine, project):

@@ -260,9 +260,9 @@ def test_without_the_grant_the_error_names_the_line_to_add(machine, project, wea
     assert "the-key-for-tests" not in done.text and Weather.seen == []
 
 
-def test_without_the_key_the_error_names_both_places_for_it(machine, project, weather_api):
+def test_without_the_key_the_error_names_both_ways_to_give_it(machine, project, weather_api):
     done = machine.sabir("call", "weather.current", "city=Paris", cwd=project, env={"WEATHER_API_URL": weather_api})
-    assert done.code == 1 and "WEATHER_API_KEY" in done.err and "config/secrets.json" in done.err, done
+    assert done.code == 1 and "WEATHER_API_KEY" in done.err and "sabir secrets set weather_api_key" in done.err, done
     assert Weather.seen == []
 
 
