@@ -76,8 +76,8 @@ struct Item {
 struct PutOptions {
   std::string name_space = "default";
   // Store only when the present version is this one (0: only when the key is new), else Error "conflict".
-  std::optional<std::int64_t> if_version;
-  std::optional<std::chrono::milliseconds> ttl;  // after which the item is gone
+  std::optional<std::int64_t> if_version = std::nullopt;
+  std::optional<std::chrono::milliseconds> ttl = std::nullopt;  // after which the item is gone
 };
 
 // Stores a JSON value and returns its version, 1 for a new key.
