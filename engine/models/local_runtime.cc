@@ -160,7 +160,8 @@ class ProcessRuntime final : public LocalRuntime {
     if (seat.spec.context_tokens > 0) arguments["context"] = seat.spec.context_tokens;
     if (seat.spec.threads > 0) arguments["threads"] = seat.spec.threads;
     if (!files->cache.empty()) arguments["cache"] = files->cache.string();
-    if (!seat.spec.name.ends_with(".gguf")) arguments["name"] = seat.spec.name;
+    // An alias such as "default" is no name: who answered is what the file says.
+    arguments["name"] = files->weights.stem().string();
     wait.deadline = Clock::now() + options_.load;
     if (on_event) {
       wait.on_progress = [&](const json::object& params) {
@@ -182,7 +183,7 @@ class ProcessRuntime final : public LocalRuntime {
       }
       return fail(std::move(error));
     }
-    seat.model = value->is_object() ? std::string(string_or(value->get_object(), "model", seat.spec.name)) : seat.spec.name;
+    seat.model = value->is_object() ? std::string(string_or(value->get_object(), "model", files->weights.stem().string())) : files->weights.stem().string();
     if (on_event) on_event(Event{.progress = 1});
     return {};
   }

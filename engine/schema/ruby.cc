@@ -17,7 +17,7 @@ class Reader {
     top.is_file = true;
     scope(syntax_.root(), top, 0);
     module_doc();
-    std::stable_sort(out_.functions.begin(), out_.functions.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
+    std::sort(out_.functions.begin(), out_.functions.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
     return std::move(out_);
   }
 

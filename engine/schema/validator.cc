@@ -237,10 +237,10 @@ void explain(Violation& v, const json::value& schema) {
 
 struct Validator::State {
   struct Free {
-    void operator()(sb_schema* schema) const { sb_schema_free(schema); }
+    void operator()(sb_schema* one) const { sb_schema_free(one); }
   };
   std::unique_ptr<sb_schema, Free> compiled;
-  json::value schema;
+  json::value source;
 };
 
 Validator::Validator(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -250,7 +250,7 @@ Validator::~Validator() = default;
 
 Result<Validator> Validator::compile(const json::object& schema) {
   auto state = std::make_unique<State>();
-  state->schema = schema;
+  state->source = schema;
   const std::string text = json::serialize(schema);
   sb_buf error{};
   state->compiled.reset(sb_schema_compile({text.data(), text.size()}, &error));
@@ -288,11 +288,16 @@ Result<void> Validator::check(std::string_view instance_json, ErrorCode code, st
         if (name.is_string()) v.names.emplace_back(name.get_string());
       }
     }
-    explain(v, state_->schema);
+    explain(v, state_->source);
     violations.push_back(std::move(v));
   }
   // An unknown name explains a missing one beside it, so it comes first.
-  std::stable_partition(violations.begin(), violations.end(), [](const auto& v) { return v.keyword == "additionalProperties"; });
+  std::size_t unknown = 0;
+  for (std::size_t i = 0; i < violations.size(); ++i) {
+    if (violations[i].keyword != "additionalProperties") continue;
+    const auto begin = violations.begin();
+    std::rotate(begin + static_cast<std::ptrdiff_t>(unknown++), begin + static_cast<std::ptrdiff_t>(i), begin + static_cast<std::ptrdiff_t>(i) + 1);
+  }
   std::string message = subject + ": ";
   std::string hint;
   json::array list;
