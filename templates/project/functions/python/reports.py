@@ -1,4 +1,7 @@
-"""A report made in three languages: this Python calls Ruby, and that Ruby calls C++."""
+"""A report made in three languages: this Python calls Ruby, and that Ruby calls C++.
+
+The first call may wait for the C++ compiler, hence the long timeout.
+"""
 from __future__ import annotations
 
 import sabir
@@ -14,6 +17,7 @@ def summarize(text: str) -> dict[str, object]:
         The keys are words, average_word_length and longest_word.
 
     Effect: read
+    Timeout: 5m
     """
     words = sabir.call("text_tools.words", text=text)
     return {
