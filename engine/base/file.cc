@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -26,7 +27,9 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t mos
   if (fd < 0) return fail(io_error(path, "read"));
   std::string bytes;
   struct stat info {};
-  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) bytes.reserve(static_cast<std::size_t>(info.st_size));
+  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
+    bytes.reserve(std::min(static_cast<std::size_t>(info.st_size), most));
+  }
   char buffer[65536];
   while (true) {
     const auto n = ::read(fd, buffer, sizeof buffer);

@@ -116,7 +116,7 @@ struct Unit {
 }  // namespace
 
 Result<Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry,
-                            const fs::path& cache) {
+                            const fs::path& cache, const std::atomic<bool>& stopping) {
   auto compiler = find_interpreter(project, language);
   if (!compiler) return fail(std::move(compiler.error()));
   auto glue = read_file(language.resources / language.glue);
@@ -185,8 +185,8 @@ Result<Built> build_program(const project::Project& project, const project::Lang
                                         {"resources", language.resources.string()}, {"project", project.root.string()}});
     spec.environment = process::environment_with({{"LC_ALL", "C.UTF-8"}});
     spec.directory = project.root;
-    running.emplace_back(&unit, std::async(std::launch::async, [spec = std::move(spec), beside, object = unit.object] {
-      auto result = process::run(spec, kCompileTime);
+    running.emplace_back(&unit, std::async(std::launch::async, [spec = std::move(spec), beside, object = unit.object, &stopping] {
+      auto result = process::run(spec, kCompileTime, 1U << 20U, &stopping);
       std::error_code ignored;
       if (result && !result->timed_out && result->status.code == 0) fs::rename(beside, object, ignored);
       return result;
@@ -207,7 +207,7 @@ Result<Built> build_program(const project::Project& project, const project::Lang
     spec.argv = filled(language.link, {{"interpreter", *compiler}, {"out", beside}, {"project", project.root.string()}}, objects);
     spec.environment = process::environment_with({{"LC_ALL", "C.UTF-8"}});
     spec.directory = project.root;
-    auto result = process::run(std::move(spec), kCompileTime);
+    auto result = process::run(std::move(spec), kCompileTime, 1U << 20U, &stopping);
     if (!result) return fail(std::move(result.error()));
     if (result->timed_out || result->status.code != 0) {
       return fail(Error(ErrorCode::kBuildFailed, "the " + language.name + " functions do not link", result->output.substr(0, 2000))

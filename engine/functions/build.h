@@ -4,6 +4,7 @@
 // Threads: any; blocks. Processes: two engines building at once produce the same files and rename them into place.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -17,8 +18,8 @@ struct Built {
   std::map<std::string, Error> broken;  // by the source's absolute path: why it did not compile, at its file:line
 };
 
-// Errors: kUnavailable (no compiler), kBuildFailed when the runtime or the link fails, kIo.
+// When `stopping` becomes true the compilers are killed. Errors: kUnavailable (no compiler), kBuildFailed when the runtime or the link fails, kIo.
 Result<Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry,
-                            const std::filesystem::path& cache);
+                            const std::filesystem::path& cache, const std::atomic<bool>& stopping);
 
 }  // namespace sabir::functions

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <thread>
 
@@ -111,6 +112,7 @@ struct Functions::State {
   Setup setup;
   std::shared_ptr<const Registry> registry;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  std::shared_ptr<std::atomic<bool>> stopping = std::make_shared<std::atomic<bool>>(false);
   std::map<std::string, std::unique_ptr<workers::Pool>> pools;
   std::map<std::string, Program> programs;
   std::map<std::string, Checked> checks;  // by language and address
@@ -192,8 +194,8 @@ struct Functions::State {
     if (program.building) return;
     program.building = true;
     loop.hold();
-    setup.background([this, here = alive, lang, shared_registry = registry, shared_project = setup.project, cache = setup.build_cache] {
-      auto built = std::make_shared<Result<Built>>(build_program(*shared_project, lang, *shared_registry, cache));
+    setup.background([this, here = alive, lang, shared_registry = registry, shared_project = setup.project, cache = setup.build_cache, stop = stopping] {
+      auto built = std::make_shared<Result<Built>>(build_program(*shared_project, lang, *shared_registry, cache, *stop));
       loop.post([this, here, name = lang.name, built, shared_registry] {
         if (!*here) return;
         loop.release();
@@ -471,6 +473,7 @@ void Functions::prepare(std::function<void(std::vector<json::object>)> done) {
 }
 
 void Functions::shutdown(std::function<void()> done) {
+  *state_->stopping = true;
   auto left = std::make_shared<std::size_t>(state_->pools.size());
   if (*left == 0) {
     state_->loop.post(std::move(done));

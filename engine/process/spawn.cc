@@ -192,7 +192,8 @@ Result<Child> spawn(const SpawnSpec& spec) {
   return child;
 }
 
-Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::size_t most_output) {
+Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::size_t most_output,
+                      const std::atomic<bool>* cancelled) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(ErrorCode::kIo, std::string("pipe: ") + std::strerror(errno));
   const Fd read_end(ends[0]);
@@ -212,8 +213,9 @@ Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::si
   bool open = true;
   while (open) {
     pollfd ready[2] = {{read_end.get(), POLLIN, 0}, {child->pidfd(), POLLIN, 0}};
-    const int n = ::poll(ready, 2, left());
+    const int n = ::poll(ready, 2, cancelled ? std::min(left(), 100) : left());
     if (n < 0 && errno == EINTR) continue;
+    if (n == 0 && left() > 0 && !cancelled->load()) continue;
     if (n == 0) {
       result.timed_out = true;
       child->signal_group(SIGKILL);

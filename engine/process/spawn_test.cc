@@ -4,6 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 namespace sabir::process {
 namespace {
 using std::chrono::milliseconds;
@@ -37,6 +40,20 @@ TEST(Spawn, ATimeoutKillsTheWholeGroup) {
     if (!gone) ::usleep(20000);
   }
   EXPECT_TRUE(gone);
+}
+
+TEST(Spawn, ACancelledProgramEndsLongBeforeItsDeadline) {
+  std::atomic<bool> cancelled{false};
+  std::thread later([&] {
+    ::usleep(50'000);
+    cancelled = true;
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  const auto result = run({.argv = {"sleep", "60"}, .environment = environment_with({})}, milliseconds(60'000), 1024, &cancelled);
+  later.join();
+  ASSERT_TRUE(result.has_value());
+  EXPECT_TRUE(result->timed_out);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(10'000));
 }
 
 TEST(Spawn, DescriptorsReachTheChildUnderTheirNumbers) {

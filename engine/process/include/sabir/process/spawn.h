@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -78,13 +79,15 @@ class Child {
 // Errors: kUnavailable when the program is not found, kIo.
 Result<Child> spawn(const SpawnSpec& spec);
 
-// Runs a program to its end with a deadline. Output beyond `most_output` bytes is dropped.
+// Runs a program to its end with a deadline. Output beyond `most_output` bytes is dropped. `cancelled` may be null; when it
+// becomes true the program's group is killed within 100 ms and the result says that it timed out.
 struct RunResult {
   ExitStatus status;
   std::string output;  // stdout and stderr in order of arrival
   bool timed_out = false;
 };
-Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::size_t most_output = 1U << 20U);
+Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::size_t most_output = 1U << 20U,
+                      const std::atomic<bool>* cancelled = nullptr);
 
 // The program's absolute path on `path` (default: this process's PATH); "" when there is none.
 std::string find_program(const std::string& name, const char* path = nullptr);
