@@ -335,7 +335,7 @@ Result<void> move_into_place(const Staging& staging, const Target& target) {
   for (fs::directory_iterator it(staging.folder(), error), end; !error && it != end; it.increment(error)) {
     names.push_back(it->path().filename());
   }
-  std::stable_partition(names.begin(), names.end(), [](const fs::path& name) { return name != "sabir.yml"; });
+  std::partition(names.begin(), names.end(), [](const fs::path& name) { return name != "sabir.yml"; });
   std::vector<fs::path> moved;
   for (const auto& name : names) {
     std::optional<Error> wrong;
