@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <chrono>
 #include <filesystem>
@@ -174,15 +175,18 @@ TEST_F(Completions, AnEndlessTemplateEndsSoon) {
   write("loop.j2", "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}");
   write("macro.j2", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}");
   write("self.j2", "{% include 'self.j2' %}");
+  // Processor time of this thread: a machine that has much else to do makes no difference.
+  const auto used = [] {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
   for (const char* name : {"loop", "macro", "self"}) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = used();
     const auto e = error(name);
-    const auto took = std::chrono::steady_clock::now() - start;
     EXPECT_EQ(e.code, ErrorCode::kTemplate) << name;
     EXPECT_FALSE(e.message.empty());
-    // A tenth of a second on an idle machine; tests share theirs.
-    EXPECT_LT(took, std::chrono::milliseconds(1000)) << name;
-    RecordProperty(name, static_cast<int>(took / std::chrono::milliseconds(1)));
+    EXPECT_LT((used() - start) / std::chrono::milliseconds(1), 250) << name;
   }
 }
 

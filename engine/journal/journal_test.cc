@@ -157,7 +157,7 @@ TEST_F(JournalTest, ABoundedQueueAnswersBusy) {
   EXPECT_GT(busy, 1000);
   ASSERT_TRUE((*blocker)->execute("ROLLBACK").has_value());
   ASSERT_TRUE([&] {
-    for (int i = 0; i < 2000; ++i) {
+    for (int i = 0; i < 12'000; ++i) {
       if (committed + busy == kCalls) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

@@ -153,7 +153,7 @@ TEST_F(Store, ALockHeldTooLongEndsInBusyWithinTheTimeout) {
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().code, ErrorCode::kBusy) << result.error().message;
   EXPECT_GE(took, std::chrono::milliseconds(140));
-  EXPECT_LT(took, std::chrono::seconds(3));
+  EXPECT_LT(took, std::chrono::seconds(9));
   ASSERT_TRUE((*holder)->execute("ROLLBACK").has_value());
   EXPECT_TRUE((*other)->transact([&] { return (*other)->execute("INSERT INTO note (text) VALUES ('x')"); }).has_value());
 }
