@@ -46,6 +46,11 @@ class Done:
             " ".join(map(str, self.command)), self.code, self.seconds, self.out, self.err)
 
 
+def _listen_to_interrupts():
+    """A shell's background job ignores SIGINT, and what it starts inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Machine:
     """A folder that plays a user's machine."""
 
@@ -87,7 +92,7 @@ class Machine:
         """A command that goes on; ended by stop()."""
         process = subprocess.Popen([str(word) for word in command], cwd=str(cwd), env=dict(self.env, **(env or {})),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   start_new_session=True)
+                                   start_new_session=True, preexec_fn=_listen_to_interrupts)
         self.started.append(process)
         return process
 
