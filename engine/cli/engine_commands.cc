@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <future>
+#include <thread>
 
 #include "command.h"
 #include "resources.h"
@@ -42,12 +43,16 @@ void run_engine(Globals& globals) {
           std::to_string(registry->functions().size()) + " functions. Ctrl-C stops it.");
     for (const auto& missing : registry->unavailable()) note(to_text(missing.error));
   }
-  for (const auto& line : (*engine)->prepare()) {
-    if (!line.at("ok").as_bool()) note(std::string(string_or(line, "message")));
-  }
+  // Builds may take a while, and Ctrl-C must not wait for them: stopping the engine ends them.
+  std::thread preparing([running = engine->get()] {
+    for (const auto& line : running->prepare()) {
+      if (!line.at("ok").as_bool()) note(std::string(string_or(line, "message")));
+    }
+  });
   int got = 0;
   ::sigwait(&signals, &got);
   engine->reset();
+  preparing.join();
   if (!globals.json) print("stopped");
 }
 
