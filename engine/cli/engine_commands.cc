@@ -46,7 +46,7 @@ void run_engine(Globals& globals) {
   // Builds may take a while, and Ctrl-C must not wait for them: stopping the engine ends them.
   std::thread preparing([running = engine->get()] {
     for (const auto& line : running->prepare()) {
-      if (!line.at("ok").as_bool()) note(std::string(string_or(line, "message")));
+      if (!line.at("ok").as_bool()) note("sabir: " + std::string(string_or(line, "message")));
     }
   });
   int got = 0;

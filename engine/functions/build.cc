@@ -164,6 +164,10 @@ Result<Built> build_program(const project::Project& project, const project::Lang
       objects.push_back(unit.object.string());
       return;
     }
+    if (stopping) {
+      broken_runtime = Error(ErrorCode::kCancelled, "the engine stopped while it built the " + language.name + " functions");
+      return;
+    }
     const std::string output = !result ? result.error().message : result->timed_out ? "compiling took over 5 minutes" : result->output;
     if (unit.relative.empty()) {
       broken_runtime = Error(ErrorCode::kBuildFailed, "the " + language.name + " worker's own runtime does not compile with " + *compiler,
