@@ -10,8 +10,7 @@ import {availableParallelism} from 'node:os';
 import path from 'node:path';
 import {getLlama, LlamaGrammarEvaluationState, LlamaLogLevel} from 'node-llama-cpp';
 import {answerOf, callIds, callsGrammar, isPlan, openingGrammar, parseCalls, plannedNames, render, stillPlanned,
-  turnStyle}
-  from './prompt.mjs';
+  turnStyle} from './prompt.mjs';
 
 const kContextTokens = 8192;
 const kMaxReplyTokens = 512;
@@ -92,17 +91,18 @@ export class Model {
       const source = openingGrammar(tools, request.tool_choice, request.json_schema);
       let sent = 0;
       const opening = await this.#generate(reply, source, (text) => {
-        if (tools.length > 0 && isPlan(text)) return;
+        if (tools.length > 0 && isPlan(text)) return text.endsWith('\n');
         const answer = mark(text);
         if (answer.length > sent) onText(answer.slice(sent));
         sent = Math.max(sent, answer.length);
+        return false;
       });
       ended = opening.ended;
       if (tools.length > 0 && isPlan(opening.text)) planned = ended ? plannedNames(opening.text) : [];
       else message.content = mark(opening.text);
     }
     if (planned.length > 0) {
-      const written = await this.#generate(reply, callsGrammar(planned, tools), () => {});
+      const written = await this.#generate(reply, callsGrammar(planned, tools), () => false);
       ended = written.ended;
       // A call cut off by the limit is no call.
       const calls = ended ? parseCalls(written.text) : parseCalls(written.text).slice(0, -1);
@@ -184,8 +184,9 @@ export class Model {
     return new LlamaGrammarEvaluationState({model: this.#model, grammar: this.#grammars.get(source)});
   }
 
-  // Continues `reply` under a grammar until the grammar or the model ends it, or the reply's limit is reached.
-  // `onText` gets the whole text so far, at ends of characters only.
+  // Continues `reply` under a grammar until the model ends it, `onText` returns true, or the reply's limit is reached.
+  // `onText` gets the whole text so far, at ends of characters only. Only after it has returned true can the reply be
+  // continued: the last token then awaits evaluation.
   async #generate(reply, source, onText) {
     const {request, signal} = reply;
     const tokens = [];
@@ -199,8 +200,9 @@ export class Model {
       tokens.push(token);
       reply.last = token;
       text = this.#model.detokenize(tokens, true);
-      if (!text.endsWith('\uFFFD')) onText(text);
-      if (++reply.count >= reply.limit) return {text, ended: false};
+      ++reply.count;
+      if (!text.endsWith('\uFFFD') && onText(text)) return {text, ended: true};
+      if (reply.count >= reply.limit) return {text, ended: false};
     }
     return {text, ended: true};
   }
