@@ -4,6 +4,9 @@
 #
 #   sabir_room(NAME memory DEPS base store)
 #
+# HOT marks a room that every call passes through: it is optimised fully (-O2). The others are compiled with -O1, which takes
+# half the time and is not felt where SQLite, a model or a person is waited for.
+#
 # *.cc are the room's sources, *_test.cc go into the test program <name>_test, found by the folder's listing.
 include(GoogleTest)
 
@@ -24,7 +27,7 @@ function(sabir_floor_of room out)
 endfunction()
 
 function(sabir_room)
-  cmake_parse_arguments(ROOM "" "NAME" "DEPS;LIBS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "HOT" "NAME" "DEPS;LIBS;TEST_LIBS" ${ARGN})
   set(dir ${CMAKE_CURRENT_SOURCE_DIR})
   sabir_floor_of(${ROOM_NAME} own_floor)
   foreach(dep IN LISTS ROOM_DEPS)
@@ -54,13 +57,20 @@ function(sabir_room)
     list(APPEND links sabir::${dep})
   endforeach()
   target_link_libraries(sabir_${ROOM_NAME} PUBLIC ${links} sabir_options ${ROOM_LIBS})
-  # The headers that nearly every file reads are parsed once, by base; a room reuses what base made.
+  if(ROOM_HOT AND CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(sabir_${ROOM_NAME} PRIVATE -O2)
+  endif()
+  # The headers that nearly every file reads are parsed once for each way of compiling, by base and by process; the other
+  # rooms reuse what those made.
   if(NOT SABIR_FUZZ)
-    if(ROOM_NAME STREQUAL "base")
-      target_precompile_headers(sabir_base PRIVATE <boost/json.hpp> <algorithm> <chrono> <filesystem> <functional> <map> <memory>
-        <optional> <string> <string_view> <unordered_map> <vector>)
-    else()
+    set(common_headers <boost/json.hpp> <algorithm> <chrono> <filesystem> <functional> <map> <memory> <optional> <string>
+      <string_view> <unordered_map> <vector>)
+    if(ROOM_NAME STREQUAL "base" OR (ROOM_NAME STREQUAL "process" AND CMAKE_BUILD_TYPE STREQUAL "Release"))
+      target_precompile_headers(sabir_${ROOM_NAME} PRIVATE ${common_headers})
+    elseif(ROOM_HOT OR NOT CMAKE_BUILD_TYPE STREQUAL "Release")
       target_precompile_headers(sabir_${ROOM_NAME} REUSE_FROM sabir_base)
+    else()
+      target_precompile_headers(sabir_${ROOM_NAME} REUSE_FROM sabir_process)
     endif()
   endif()
   set_property(GLOBAL APPEND PROPERTY SABIR_ROOMS ${ROOM_NAME})
@@ -68,6 +78,14 @@ function(sabir_room)
     add_executable(${ROOM_NAME}_test ${tests})
     target_link_libraries(${ROOM_NAME}_test PRIVATE sabir::${ROOM_NAME} ${ROOM_TEST_LIBS} GTest::gmock GTest::gtest_main)
     target_include_directories(${ROOM_NAME}_test PRIVATE ${dir})
+    if(NOT SABIR_FUZZ)
+      target_compile_options(${ROOM_NAME}_test PRIVATE -fPIC)  # as the precompiled headers are, not a program's -fPIE
+      if(CMAKE_BUILD_TYPE STREQUAL "Release" AND TARGET sabir_process)
+        target_precompile_headers(${ROOM_NAME}_test REUSE_FROM sabir_process)
+      elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+        target_precompile_headers(${ROOM_NAME}_test REUSE_FROM sabir_base)
+      endif()
+    endif()
     gtest_discover_tests(${ROOM_NAME}_test TEST_PREFIX "${ROOM_NAME}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
   endif()
 endfunction()

@@ -138,14 +138,14 @@ void check(Globals& globals) {
 
 }  // namespace
 
-void add_call_commands(CLI::App& app, Globals& globals) {
+void add_call_commands(Command& app, Globals& globals) {
   auto* const command = app.add_subcommand("call", "Call a function by its address, in whatever language it is written.");
   auto options = std::make_shared<CallOptions>();
   add_common(*command, globals);
-  command->add_option("ADDRESS", options->address, "module.function, language/module.function, or a function's name")->required();
+  command->add_option("ADDRESS", options->address, "module.function, language/module.function, or a function's name").required();
   command->add_option("ARGUMENTS", options->words, "name=value (read by the function's schema) or name:=JSON");
   command->add_option("--args", options->whole, "all arguments as one JSON object: the text, @file, or - for standard input");
-  command->add_option("--timeout", options->timeout_s, "seconds to wait for it")->check(CLI::Range(1, 86400));
+  command->add_option("--timeout", options->timeout_s, "seconds to wait for it").between(1, 86400);
   command->footer("Examples:\n  sabir call slugify text=\"Été à Paris\"\n  sabir call stats.mean values:='[1, 2, 4]'\n  sabir call reports.build --args @report.json --json");
   command->callback([&globals, options] { call(globals, *options); });
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <iostream>
 
 #include "command.h"
 
@@ -154,11 +155,11 @@ void complete(Globals& globals, const CompleteOptions& options) {
 
 }  // namespace
 
-void add_chat_commands(CLI::App& app, Globals& globals) {
+void add_chat_commands(Command& app, Globals& globals) {
   auto* const chatting = app.add_subcommand("chat", "Talk to an assistant; with a message, one answer.");
   auto options = std::make_shared<ChatOptions>();
   add_common(*chatting, globals);
-  chatting->add_option("ASSISTANT", options->assistant, "the file's name in assistants/<language>/")->required();
+  chatting->add_option("ASSISTANT", options->assistant, "the file's name in assistants/<language>/").required();
   chatting->add_option("MESSAGE", options->message, "one message; without it, a conversation until Ctrl-D");
   chatting->add_option("-c,--conversation", options->conversation, "go on with this one");
   chatting->callback([&globals, options] { chat(globals, *options); });
@@ -166,11 +167,11 @@ void add_chat_commands(CLI::App& app, Globals& globals) {
   auto* const completing = app.add_subcommand("complete", "One plain model call.");
   auto how = std::make_shared<CompleteOptions>();
   add_common(*completing, globals);
-  completing->add_option("PROMPT", how->prompt, "the prompt; - reads standard input")->required();
+  completing->add_option("PROMPT", how->prompt, "the prompt; - reads standard input").required();
   completing->add_option("-m,--model", how->model, "an alias of config/openai_config.yml (default: its default, or $SABIR_MODEL)");
   completing->add_option("--system", how->system, "a system message before it");
-  completing->add_option("--max-tokens", how->max_tokens, "end the answer after so many")->check(CLI::Range(1, 1'000'000));
-  completing->add_option("--temperature", how->temperature, "0 = the likeliest words")->check(CLI::Range(0.0, 2.0));
+  completing->add_option("--max-tokens", how->max_tokens, "end the answer after so many").between(1, 1'000'000);
+  completing->add_option("--temperature", how->temperature, "0 = the likeliest words").between(0.0, 2.0);
   completing->callback([&globals, how] { complete(globals, *how); });
 }
 

@@ -12,7 +12,7 @@
 
 namespace sabir::cli {
 
-void add_common(CLI::App& command, Globals& globals) {
+void add_common(Command& command, Globals& globals) {
   command.add_flag("--json", globals.json, "print JSON alone on standard output");
   command.add_option("-p,--project", globals.session.directory, "the project's folder (default: this one or one above it)");
   command.add_option("-e,--env", globals.session.environment, "development, staging, production, … (default: $SABIR_ENV or development)");
@@ -43,15 +43,6 @@ void fail_with(Globals& globals, const Error& error) {
   note("sabir: " + to_text(error));
 }
 
-namespace {
-// Every key of the last subcommand that was named.
-const CLI::App* deepest(const CLI::App& app) {
-  const CLI::App* at = &app;
-  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
-  return at;
-}
-}  // namespace
-
 int run(int argc, char** argv) {
   const std::string_view first = argc > 1 ? argv[1] : "";
   if (first == "--version" || first == "-V") {
@@ -70,9 +61,8 @@ int run(int argc, char** argv) {
   Globals globals;
   if (const char* environment = std::getenv("SABIR_ENV"); environment && *environment) globals.session.environment = environment;
   if (const char* directory = std::getenv("SABIR_PROJECT"); directory && *directory) globals.session.directory = directory;
-  CLI::App app{"One engine for AI projects written in many languages.", "sabir"};
-  app.require_subcommand(1);
-  app.set_help_flag("-h,--help", "this page");
+  Command app("One engine for AI projects written in many languages.", "sabir");
+  app.require_subcommand();
   add_call_commands(app, globals);
   add_prompt_commands(app, globals);
   add_memory_commands(app, globals);
@@ -83,8 +73,7 @@ int run(int argc, char** argv) {
   add_model_commands(app, globals);
   add_secret_commands(app, globals);
   if (!first.empty() && first.front() != '-') {
-    std::vector<std::string> names;
-    for (const auto* command : app.get_subcommands({})) names.push_back(command->get_name());
+    const auto& names = app.subcommand_names();
     if (std::find(names.begin(), names.end(), first) == names.end()) {
       std::string hint = did_you_mean(first, names);
       fail_with(globals, Error(ErrorCode::kUsage, "there is no command '" + std::string(first) + "'",
@@ -93,14 +82,12 @@ int run(int argc, char** argv) {
     }
   }
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success&) {
-    print(deepest(app)->help());
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    std::string hint = "`sabir " + std::string(deepest(app) == &app ? "" : deepest(app)->get_name() + " ") + "--help` shows how it is used.";
-    fail_with(globals, Error(ErrorCode::kUsage, error.what(), hint));
-    return 2;
+    const auto help = app.parse(argc, argv);
+    if (!help) {
+      fail_with(globals, help.error());
+      return 2;
+    }
+    if (*help) print(**help);
   } catch (const std::exception& error) {
     fail_with(globals, Error(ErrorCode::kInternal, error.what(), "This is a defect of Sabir; please report it with the command."));
     return 1;

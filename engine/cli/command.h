@@ -3,10 +3,10 @@
 // Threads: the main thread.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <string_view>
 
+#include "command_line.h"
 #include "sabir/base/error.h"
 #include "sabir/base/json.h"
 #include "session.h"
@@ -20,7 +20,7 @@ struct Globals {
 };
 
 // Adds --json, --project, --env and the caller's context to a command.
-void add_common(CLI::App& command, Globals& globals);
+void add_common(Command& command, Globals& globals);
 
 // Prints the error (with --json as {"error": …} on stdout) and sets the exit code: 2 for kUsage, else 1.
 void fail_with(Globals& globals, const Error& error);
@@ -32,15 +32,15 @@ bool on_terminal();                      // stdout is one
 // Text in a terminal's style when stdout is one and NO_COLOR is unset: "1" bold, "2" dim, "31" red, "32" green, "36" cyan.
 std::string styled(std::string_view text, const char* style);
 
-void add_call_commands(CLI::App& app, Globals& globals);       // call, functions, check
-void add_prompt_commands(CLI::App& app, Globals& globals);     // prompt list | render
-void add_memory_commands(CLI::App& app, Globals& globals);     // memory put | get | list | delete | append | messages
-void add_engine_commands(CLI::App& app, Globals& globals);     // engine run | status | stop, attach, sdk path
-void add_project_commands(CLI::App& app, Globals& globals);    // new, setup, doctor, test, deploy
-void add_conformance_command(CLI::App& app, Globals& globals);
-void add_chat_commands(CLI::App& app, Globals& globals);       // chat, complete
-void add_model_commands(CLI::App& app, Globals& globals);      // model list | pull | rm | find
-void add_secret_commands(CLI::App& app, Globals& globals);     // secrets list | get | set | rm
+void add_call_commands(Command& app, Globals& globals);       // call, functions, check
+void add_prompt_commands(Command& app, Globals& globals);     // prompt list | render
+void add_memory_commands(Command& app, Globals& globals);     // memory put | get | list | delete | append | messages
+void add_engine_commands(Command& app, Globals& globals);     // engine run | status | stop, attach, sdk path
+void add_project_commands(Command& app, Globals& globals);    // new, setup, doctor, test, deploy
+void add_conformance_command(Command& app, Globals& globals);
+void add_chat_commands(Command& app, Globals& globals);       // chat, complete
+void add_model_commands(Command& app, Globals& globals);      // model list | pull | rm | find
+void add_secret_commands(Command& app, Globals& globals);     // secrets list | get | set | rm
 
 std::string help_page();
 

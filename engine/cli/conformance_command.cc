@@ -90,7 +90,7 @@ void run(Globals& globals, const ConformanceOptions& options) {
 
 }  // namespace
 
-void add_conformance_command(CLI::App& app, Globals& globals) {
+void add_conformance_command(Command& app, Globals& globals) {
   auto* const command = app.add_subcommand("conformance", "Check a language worker against the protocol, rule by rule.");
   auto options = std::make_shared<ConformanceOptions>();
   command->add_flag("--json", globals.json, "print JSON alone on standard output");

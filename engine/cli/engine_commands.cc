@@ -127,9 +127,9 @@ void attach(Globals& globals) {
 
 }  // namespace
 
-void add_engine_commands(CLI::App& app, Globals& globals) {
+void add_engine_commands(Command& app, Globals& globals) {
   auto* const engine = app.add_subcommand("engine", "Keep an engine warm for this project.");
-  engine->require_subcommand(1);
+  engine->require_subcommand();
   auto* const running = engine->add_subcommand("run", "Run an engine until Ctrl-C; commands and SDKs of this project join it.");
   add_common(*running, globals);
   running->callback([&globals] { run_engine(globals); });
@@ -145,11 +145,11 @@ void add_engine_commands(CLI::App& app, Globals& globals) {
   attaching->callback([&globals] { attach(globals); });
 
   auto* const sdk = app.add_subcommand("sdk", "The SDKs that this engine carries.");
-  sdk->require_subcommand(1);
+  sdk->require_subcommand();
   auto* const path = sdk->add_subcommand("path", "Print the folder for a language's load path.");
   auto language = std::make_shared<std::string>();
   path->add_flag("--json", globals.json, "print JSON alone on standard output");
-  path->add_option("LANGUAGE", *language, "python, ruby, cpp, …")->required();
+  path->add_option("LANGUAGE", *language, "python, ruby, cpp, …").required();
   path->callback([&globals, language] {
     auto folder = resources();
     if (!folder) return fail_with(globals, folder.error());

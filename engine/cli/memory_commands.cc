@@ -1,5 +1,6 @@
 // sabir memory put | get | list | delete | append | messages.
 #include <ctime>
+#include <iostream>
 
 #include "arguments.h"
 #include "command.h"
@@ -34,25 +35,25 @@ std::string shown(const json::value& value) {
 
 }  // namespace
 
-void add_memory_commands(CLI::App& app, Globals& globals) {
+void add_memory_commands(Command& app, Globals& globals) {
   auto* const memory = app.add_subcommand("memory", "The project's memory, the same for every language.");
-  memory->require_subcommand(1);
+  memory->require_subcommand();
   auto o = std::make_shared<MemoryOptions>();
   const auto add = [&](const char* name, const char* what) {
     auto* const command = memory->add_subcommand(name, what);
     add_common(*command, globals);
     return command;
   };
-  const auto with_namespace = [&](CLI::App* command) {
-    command->add_option("-n,--namespace", o->name_space, "the namespace")->capture_default_str();
+  const auto with_namespace = [&](Command* command) {
+    command->add_option("-n,--namespace", o->name_space, "the namespace").show_default();
     return command;
   };
 
   auto* const put = with_namespace(add("put", "Write a value: JSON where it parses, else a text."));
-  put->add_option("KEY", o->key, "the key")->required();
-  put->add_option("VALUE", o->value, "the value; - reads standard input")->required();
+  put->add_option("KEY", o->key, "the key").required();
+  put->add_option("VALUE", o->value, "the value; - reads standard input").required();
   put->add_option("--if-version", o->if_version, "write only over this version; 0 = only if there is none");
-  put->add_option("--ttl", o->ttl_s, "seconds until it expires")->check(CLI::PositiveNumber);
+  put->add_option("--ttl", o->ttl_s, "seconds until it expires").positive();
   put->callback([&globals, o] {
     json::value content;
     std::string text = o->value;
@@ -69,7 +70,7 @@ void add_memory_commands(CLI::App& app, Globals& globals) {
   });
 
   auto* const get = with_namespace(add("get", "Read a value; exit code 1 when there is none."));
-  get->add_option("KEY", o->key, "the key")->required();
+  get->add_option("KEY", o->key, "the key").required();
   get->callback([&globals, o] {
     auto session = Session::open(globals.session);
     if (!session) return fail_with(globals, session.error());
@@ -85,7 +86,7 @@ void add_memory_commands(CLI::App& app, Globals& globals) {
 
   auto* const list = with_namespace(add("list", "List keys and values."));
   list->add_option("PREFIX", o->prefix, "only keys that begin so");
-  list->add_option("--limit", o->limit, "at most so many")->check(CLI::Range(1, 10000))->capture_default_str();
+  list->add_option("--limit", o->limit, "at most so many").between(1, 10000).show_default();
   list->callback([&globals, o] {
     run(globals, "memory.list", {{"namespace", o->name_space}, {"prefix", o->prefix}, {"limit", o->limit}}, [](const json::object& answer) {
       for (const auto& entry : answer.at("items").as_array()) {
@@ -98,24 +99,24 @@ void add_memory_commands(CLI::App& app, Globals& globals) {
   });
 
   auto* const remove = with_namespace(add("delete", "Delete a key."));
-  remove->add_option("KEY", o->key, "the key")->required();
+  remove->add_option("KEY", o->key, "the key").required();
   remove->callback([&globals, o] {
     run(globals, "memory.delete", {{"namespace", o->name_space}, {"key", o->key}},
         [](const json::object& answer) { print(answer.at("deleted").as_bool() ? "deleted" : "there was nothing"); });
   });
 
   auto* const append = add("append", "Add a message to a conversation.");
-  append->add_option("CONVERSATION", o->key, "the conversation")->required();
-  append->add_option("TEXT", o->value, "what was said")->required();
-  append->add_option("--role", o->role, "user, assistant, system or tool")->capture_default_str();
+  append->add_option("CONVERSATION", o->key, "the conversation").required();
+  append->add_option("TEXT", o->value, "what was said").required();
+  append->add_option("--role", o->role, "user, assistant, system or tool").show_default();
   append->callback([&globals, o] {
     run(globals, "memory.append", {{"conversation", o->key}, {"message", {{"role", o->role}, {"content", o->value}}}},
         [](const json::object& answer) { print("message " + compact_json(answer.at("seq"))); });
   });
 
   auto* const messages = add("messages", "Show a conversation.");
-  messages->add_option("CONVERSATION", o->key, "the conversation")->required();
-  messages->add_option("--limit", o->limit, "the newest so many")->check(CLI::Range(1, 10000))->capture_default_str();
+  messages->add_option("CONVERSATION", o->key, "the conversation").required();
+  messages->add_option("--limit", o->limit, "the newest so many").between(1, 10000).show_default();
   messages->callback([&globals, o] {
     run(globals, "memory.messages", {{"conversation", o->key}, {"limit", o->limit}}, [](const json::object& answer) {
       for (const auto& entry : answer.at("messages").as_array()) {

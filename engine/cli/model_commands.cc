@@ -52,9 +52,9 @@ void pull(Globals& globals, const std::string& name) {
 
 }  // namespace
 
-void add_model_commands(CLI::App& app, Globals& globals) {
+void add_model_commands(Command& app, Globals& globals) {
   auto* const model = app.add_subcommand("model", "Models that run on this machine.");
-  model->require_subcommand(1);
+  model->require_subcommand();
   auto name = std::make_shared<std::string>("default");
   const auto add = [&](const char* word, const char* what) {
     auto* const command = model->add_subcommand(word, what);
@@ -69,7 +69,7 @@ void add_model_commands(CLI::App& app, Globals& globals) {
 
   auto* const removing = add("rm", "Remove a model's weights.");
   auto gone = std::make_shared<std::string>();
-  removing->add_option("NAME", *gone, "as `sabir model list` names it")->required();
+  removing->add_option("NAME", *gone, "as `sabir model list` names it").required();
   removing->callback([&globals, gone] {
     auto store = open_store();
     if (!store) return fail_with(globals, store.error());

@@ -198,13 +198,13 @@ void test(Globals& globals, const TestOptions& options) {
 
 }  // namespace
 
-void add_project_commands(CLI::App& app, Globals& globals) {
+void add_project_commands(Command& app, Globals& globals) {
   auto* const making = app.add_subcommand("new", "Make a project: functions, prompts, an assistant, memory, tests.");
   auto path = std::make_shared<std::string>();
   auto languages = std::make_shared<std::string>("python,ruby,cpp");
   making->add_flag("--json", globals.json, "print JSON alone on standard output");
-  making->add_option("PATH", *path, "the new folder; it must not exist, or be empty")->required();
-  making->add_option("-l,--languages", *languages, "in order of preference")->capture_default_str();
+  making->add_option("PATH", *path, "the new folder; it must not exist, or be empty").required();
+  making->add_option("-l,--languages", *languages, "in order of preference").show_default();
   making->callback([&globals, path, languages] { new_command(globals, *path, *languages); });
 
   auto* const preparing = app.add_subcommand("setup", "Make each language's environment and build what is compiled.");
@@ -220,7 +220,7 @@ void add_project_commands(CLI::App& app, Globals& globals) {
   add_common(*trying, globals);
   trying->add_option("PATH", options->only, "only the tests below this path");
   trying->add_option("--junit", options->junit, "write the results as JUnit XML to this file");
-  trying->add_option("--timeout", options->timeout_s, "seconds for one suite")->check(CLI::Range(1, 86400));
+  trying->add_option("--timeout", options->timeout_s, "seconds for one suite").between(1, 86400);
   trying->callback([&globals, options] { test(globals, *options); });
 
   auto* const deploying = app.add_subcommand("deploy", "Bring the project to staging or production.");

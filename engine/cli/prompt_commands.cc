@@ -1,4 +1,6 @@
 // sabir prompt list, sabir prompt render.
+#include <iostream>
+
 #include "arguments.h"
 #include "command.h"
 #include "sabir/completions/renderer.h"
@@ -43,13 +45,13 @@ void list(Globals& globals) {
 
 }  // namespace
 
-void add_prompt_commands(CLI::App& app, Globals& globals) {
+void add_prompt_commands(Command& app, Globals& globals) {
   auto* const prompt = app.add_subcommand("prompt", "Prompts of the completions/ folder.");
-  prompt->require_subcommand(1);
+  prompt->require_subcommand();
   auto* const rendering = prompt->add_subcommand("render", "Combine a prompt's parts with variables.");
   auto options = std::make_shared<RenderOptions>();
   add_common(*rendering, globals);
-  rendering->add_option("NAME", options->name, "the prompt, as `sabir prompt list` names it")->required();
+  rendering->add_option("NAME", options->name, "the prompt, as `sabir prompt list` names it").required();
   rendering->add_option("VARIABLES", options->words, "name=value (JSON where it parses, else text) or name:=JSON");
   rendering->add_option("--args", options->whole, "all variables as one JSON object: the text, @file, or - for standard input");
   rendering->add_flag("--messages", options->messages, "print the messages of a prompt with roles");

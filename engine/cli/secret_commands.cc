@@ -1,6 +1,7 @@
 // sabir secrets list | get | set | rm.
 #include <termios.h>
 #include <unistd.h>
+#include <iostream>
 
 #include "command.h"
 #include "sabir/base/file.h"
@@ -49,9 +50,9 @@ std::string read_value(const std::string& name) {
 
 }  // namespace
 
-void add_secret_commands(CLI::App& app, Globals& globals) {
+void add_secret_commands(Command& app, Globals& globals) {
   auto* const command = app.add_subcommand("secrets", "Keys of the project: from the environment, then config/secrets.json.");
-  command->require_subcommand(1);
+  command->require_subcommand();
   auto name = std::make_shared<std::string>();
   auto reveal = std::make_shared<bool>(false);
 
@@ -73,7 +74,7 @@ void add_secret_commands(CLI::App& app, Globals& globals) {
 
   auto* const get = command->add_subcommand("get", "Say whether a secret is there; with --reveal print it.");
   add_common(*get, globals);
-  get->add_option("NAME", *name, "the secret's name")->required();
+  get->add_option("NAME", *name, "the secret's name").required();
   get->add_flag("--reveal", *reveal, "print the value");
   get->callback([&globals, name, reveal] {
     auto store = open_secrets(globals);
@@ -87,7 +88,7 @@ void add_secret_commands(CLI::App& app, Globals& globals) {
 
   auto* const set = command->add_subcommand("set", "Store a secret in config/secrets.json; the value comes from a prompt or standard input.");
   add_common(*set, globals);
-  set->add_option("NAME", *name, "lower-case letters, digits and _")->required();
+  set->add_option("NAME", *name, "lower-case letters, digits and _").required();
   set->callback([&globals, name] {
     auto store = open_secrets(globals);
     if (!store) return fail_with(globals, store.error());
@@ -100,7 +101,7 @@ void add_secret_commands(CLI::App& app, Globals& globals) {
 
   auto* const remove = command->add_subcommand("rm", "Remove a secret from config/secrets.json.");
   add_common(*remove, globals);
-  remove->add_option("NAME", *name, "the secret's name")->required();
+  remove->add_option("NAME", *name, "the secret's name").required();
   remove->callback([&globals, name] {
     auto store = open_secrets(globals);
     if (!store) return fail_with(globals, store.error());

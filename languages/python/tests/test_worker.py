@@ -1,6 +1,7 @@
 """The Python worker beyond what the protocol's conformance checks ask: Python's own ways."""
 
 import textwrap
+import threading
 
 import pytest
 
@@ -358,9 +359,16 @@ def test_an_error_of_the_engine_that_is_not_caught_names_its_cause(worker):
 def test_many_calls_sent_at_once_are_answered_in_order(worker):
     worker.file(X, "def f(n):\n    return n\n")
     params = {"module": worker.project + "/" + X, "receiver": "", "function": "f", "positional": ["n"]}
-    for n in range(500):
-        worker.send({"id": n + 1000, "method": "call", "params": dict(params, arguments={"n": n})})
+
+    def send_all():
+        for n in range(500):
+            worker.send({"id": n + 1000, "method": "call", "params": dict(params, arguments={"n": n})})
+
+    # Beside the reading: what both sides have sent need not fit into the socket's buffers.
+    sender = threading.Thread(target=send_all)
+    sender.start()
     assert [worker.receive()["result"]["value"] for _ in range(500)] == list(range(500))
+    sender.join(20)
 
 
 def test_output_is_log_and_the_environment_names_the_project(worker):
