@@ -32,6 +32,12 @@ Result<int> number(const json::object& constants, const std::string& key, int ot
 
 }  // namespace
 
+Result<std::chrono::milliseconds> max_time(const json::object& constants, const std::string& file) {
+  const auto seconds = number(constants, "max_seconds", 120, 1, 3600, file);
+  if (!seconds) return fail(seconds.error());
+  return std::chrono::seconds(*seconds);
+}
+
 Result<Definition> parse_definition(const std::string& name, const json::object& constants, const std::string& file) {
   Definition definition;
   definition.name = name;
@@ -64,9 +70,9 @@ Result<Definition> parse_definition(const std::string& name, const json::object&
   const auto steps = number(constants, "max_steps", definition.max_steps, 1, 100, file);
   if (!steps) return fail(steps.error());
   definition.max_steps = *steps;
-  const auto seconds = number(constants, "max_seconds", 120, 1, 3600, file);
-  if (!seconds) return fail(seconds.error());
-  definition.max_time = std::chrono::seconds(*seconds);
+  const auto time = max_time(constants, file);
+  if (!time) return fail(time.error());
+  definition.max_time = *time;
   const auto history = number(constants, "history", definition.history, 0, 1000, file);
   if (!history) return fail(history.error());
   definition.history = *history;

@@ -8,11 +8,18 @@ namespace {
 CLI::Option& as_option(void* option) { return *static_cast<CLI::Option*>(option); }
 CLI::App& as_app(void* app) { return *static_cast<CLI::App*>(app); }
 
-// The last subcommand that the line named.
-const CLI::App* deepest(const CLI::App& app) {
-  const CLI::App* at = &app;
-  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
-  return at;
+// The last subcommand that the line named, and the words before it: "sabir memory " for `sabir memory list`.
+struct Named {
+  const CLI::App* command;
+  std::string before;
+};
+Named named_by_line(const CLI::App& app) {
+  Named named{&app, ""};
+  while (!named.command->get_subcommands().empty()) {
+    named.before += named.command->get_name() + " ";
+    named.command = named.command->get_subcommands().front();
+  }
+  return named;
 }
 
 }  // namespace
@@ -27,12 +34,18 @@ Option& Option::required() {
   return *this;
 }
 Option& Option::between(double low, double high) {
-  // Whole bounds read as whole numbers in messages.
-  if (low == static_cast<double>(static_cast<int>(low)) && high > 2) {
-    as_option(option_).check(CLI::Range(static_cast<int>(low), static_cast<int>(high)));
-  } else {
-    as_option(option_).check(CLI::Range(low, high));
-  }
+  const auto shown = [](double bound) {
+    std::string text = std::to_string(bound);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') text.pop_back();
+    return text;
+  };
+  const std::string range = shown(low) + " to " + shown(high);
+  as_option(option_).check(CLI::Validator([low, high, range](std::string& text) {
+    double value = 0;
+    if (CLI::detail::lexical_cast(text, value) && value >= low && value <= high) return std::string();
+    return text + " is not a number from " + range;
+  }, range));
   return *this;
 }
 Option& Option::positive() {
@@ -90,11 +103,18 @@ Result<std::optional<std::string>> Command::parse(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success&) {
-    return deepest(app)->help();
+    const Named named = named_by_line(app);
+    return named.command->help(named.before.substr(0, named.before.empty() ? 0 : named.before.size() - 1));
   } catch (const CLI::ParseError& error) {
-    const CLI::App* named = deepest(app);
+    const Named named = named_by_line(app);
+    if (named.command->get_require_subcommand_min() > 0 && dynamic_cast<const CLI::RequiredError*>(&error)) {
+      std::string names;
+      for (const auto* one : named.command->get_subcommands({})) names += (names.empty() ? "" : ", ") + one->get_name();
+      return sabir::fail(ErrorCode::kUsage, named.before + named.command->get_name() + " needs one of: " + names,
+                         "`" + named.before + named.command->get_name() + " --help` says what they do.");
+    }
     return sabir::fail(ErrorCode::kUsage, error.what(),
-                "`sabir " + (named == &app ? std::string() : named->get_name() + " ") + "--help` shows how it is used.");
+                       "`" + named.before + named.command->get_name() + " --help` shows how it is used.");
   }
   return std::nullopt;
 }

@@ -84,7 +84,7 @@ void setup(Globals& globals) {
   if (!root) return fail_with(globals, root.error());
   auto folder = resources();
   if (!folder) return fail_with(globals, folder.error());
-  auto languages = project::load_languages(*folder / "languages");
+  auto languages = project::load_languages(*folder / "languages", *root);
   if (!languages) return fail_with(globals, languages.error());
   auto loaded = project::load(*root, globals.session.environment, *languages);
   if (!loaded) return fail_with(globals, loaded.error());
@@ -122,9 +122,9 @@ void setup(Globals& globals) {
 void doctor(Globals& globals) {
   auto folder = resources();
   if (!folder) return fail_with(globals, folder.error());
-  auto languages = project::load_languages(*folder / "languages");
-  if (!languages) return fail_with(globals, languages.error());
   auto root = root_of(globals);
+  auto languages = project::load_languages(*folder / "languages", root ? *root : std::filesystem::path());
+  if (!languages) return fail_with(globals, languages.error());
   std::optional<project::Project> loaded;
   if (root) {
     auto value = project::load(*root, globals.session.environment, *languages);

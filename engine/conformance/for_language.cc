@@ -124,7 +124,13 @@ Result<Options> for_language(const fs::path& languages, const std::string& name)
   const auto interpreter = find_interpreter(*found);
   if (interpreter.empty()) return fail(ErrorCode::kUnavailable, name + " is not installed", found->missing_hint);
   Options options;
-  options.testee = (found->resources / ("testee" + found->extensions.front())).string();
+  for (const auto& extension : found->extensions) {
+    const auto testee = found->resources / ("testee" + extension);
+    if (std::error_code ignored; options.testee.empty() && fs::is_regular_file(testee, ignored)) options.testee = testee.string();
+  }
+  if (options.testee.empty()) {
+    return fail(ErrorCode::kNotFound, found->resources.string() + " has no testee" + found->extensions.front(), "conformance/README.md says what it is.");
+  }
   std::string program;
   if (!found->glue.empty()) {
     auto built = build_testee(*found, interpreter);

@@ -204,11 +204,15 @@ Result<Built> build_program(const project::Project& project, const project::Lang
   if (broken_runtime) return fail(std::move(*broken_runtime));
 
   std::sort(objects.begin(), objects.end());
-  built.program = folder / ("worker-" + fingerprint(join(objects, "\n") + join(language.link, " ")));
+  const auto link = [&](const std::string& out) {
+    return filled(language.link, {{"interpreter", *compiler}, {"out", out}, {"resources", language.resources.string()},
+                                  {"project", project.root.string()}}, objects);
+  };
+  built.program = folder / ("worker-" + fingerprint(join(link(""), "\n")));
   if (!fs::exists(built.program)) {
     const auto beside = built.program.string() + "." + std::to_string(::getpid()) + ".tmp";
     process::SpawnSpec spec;
-    spec.argv = filled(language.link, {{"interpreter", *compiler}, {"out", beside}, {"project", project.root.string()}}, objects);
+    spec.argv = link(beside);
     spec.environment = process::environment_with({{"LC_ALL", "C.UTF-8"}});
     spec.directory = project.root;
     auto result = process::run(std::move(spec), kCompileTime, 1U << 20U, &stopping);

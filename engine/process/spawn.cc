@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -192,6 +194,22 @@ Result<Child> spawn(const SpawnSpec& spec) {
   return child;
 }
 
+namespace {
+// A file without a name that holds `bytes`, at its beginning.
+Result<Fd> memory_file(std::string_view bytes) {
+  Fd file(::memfd_create("input", MFD_CLOEXEC));
+  if (!file) return fail(ErrorCode::kIo, std::string("memfd_create: ") + std::strerror(errno));
+  while (!bytes.empty()) {
+    const auto put = ::write(file.get(), bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return fail(ErrorCode::kIo, std::string("writing a program's input: ") + std::strerror(errno));
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+  if (::lseek(file.get(), 0, SEEK_SET) != 0) return fail(ErrorCode::kIo, std::string("lseek: ") + std::strerror(errno));
+  return file;
+}
+}  // namespace
+
 Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::size_t most_output,
                       const std::atomic<bool>* cancelled) {
   int ends[2];
@@ -200,9 +218,26 @@ Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::si
   Fd write_end(ends[1]);
   spec.descriptors[1] = write_end.get();
   spec.descriptors[2] = write_end.get();
+  Fd errors_read;
+  Fd errors_write;
+  if (spec.separate_errors) {
+    int apart[2];
+    if (::pipe2(apart, O_CLOEXEC) != 0) return fail(ErrorCode::kIo, std::string("pipe: ") + std::strerror(errno));
+    errors_read = Fd(apart[0]);
+    errors_write = Fd(apart[1]);
+    spec.descriptors[2] = errors_write.get();
+  }
+  Fd input;
+  if (!spec.input.empty()) {
+    auto whole = memory_file(spec.input);
+    if (!whole) return fail(std::move(whole.error()));
+    input = std::move(*whole);
+    spec.descriptors[0] = input.get();
+  }
   auto child = spawn(spec);
   if (!child) return fail(std::move(child.error()));
   write_end.reset();
+  errors_write.reset();
   RunResult result;
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   const auto left = [&] {
@@ -212,14 +247,19 @@ Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::si
   char buffer[16384];
   bool open = true;
   while (open) {
-    pollfd ready[2] = {{read_end.get(), POLLIN, 0}, {child->pidfd(), POLLIN, 0}};
-    const int n = ::poll(ready, 2, cancelled ? std::min(left(), 100) : left());
+    pollfd ready[3] = {{read_end.get(), POLLIN, 0}, {child->pidfd(), POLLIN, 0}, {errors_read.get(), POLLIN, 0}};
+    const int n = ::poll(ready, 3, cancelled ? std::min(left(), 100) : left());
     if (n < 0 && errno == EINTR) continue;
     if (n == 0 && left() > 0 && !cancelled->load()) continue;
     if (n == 0) {
       result.timed_out = true;
       child->signal_group(SIGKILL);
       break;
+    }
+    if (ready[2].revents != 0) {
+      const auto got = ::read(errors_read.get(), buffer, sizeof buffer);
+      if (got <= 0) errors_read.reset();
+      else result.errors.append(buffer, std::min(most_output - std::min(most_output, result.errors.size()), static_cast<std::size_t>(got)));
     }
     if (ready[0].revents != 0) {
       const auto got = ::read(read_end.get(), buffer, sizeof buffer);
@@ -229,10 +269,15 @@ Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::si
         const auto room = most_output - std::min(most_output, result.output.size());
         result.output.append(buffer, std::min<std::size_t>(room, static_cast<std::size_t>(got)));
       }
-    } else if (ready[1].revents != 0) {
+    } else if (ready[1].revents != 0 && ready[2].revents == 0) {
       // Ended, and nothing more to read; a surviving grandchild may hold the pipe open.
       open = false;
     }
+  }
+  for (pollfd left_over{errors_read.get(), POLLIN, 0}; errors_read && ::poll(&left_over, 1, 0) == 1;) {
+    const auto got = ::read(errors_read.get(), buffer, sizeof buffer);
+    if (got <= 0) break;
+    result.errors.append(buffer, std::min(most_output - std::min(most_output, result.errors.size()), static_cast<std::size_t>(got)));
   }
   auto status = child->wait(result.timed_out ? std::chrono::milliseconds(5000) : std::chrono::milliseconds(left()));
   if (!status) {

@@ -75,5 +75,18 @@ TEST(Spawn, AKilledChildSaysWhichSignal) {
   EXPECT_EQ(child->wait(milliseconds(5000))->text(), "was killed by signal 9 (SIGKILL)");
 }
 
+TEST(Run, GivesInputAndKeepsErrorsApart) {
+  SpawnSpec spec;
+  spec.argv = {"/bin/sh", "-c", "cat; echo told >&2; exit 3"};
+  spec.environment = environment_with({});
+  spec.input = std::string(300'000, 'x');
+  spec.separate_errors = true;
+  const auto result = run(std::move(spec), std::chrono::seconds(20));
+  ASSERT_TRUE(result) << to_text(result.error());
+  EXPECT_EQ(result->output, std::string(300'000, 'x'));
+  EXPECT_EQ(result->errors, "told\n");
+  EXPECT_EQ(result->status.code, 3);
+}
+
 }  // namespace
 }  // namespace sabir::process

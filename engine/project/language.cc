@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "shape.h"
 
@@ -26,7 +27,7 @@ Result<Language> load_language(const fs::path& folder) {
   const std::vector<TextKey> text_keys = {{"name", &language.name, true},
                                           {"missing_hint", &language.missing_hint, true},
                                           {"worker", &language.worker, true},
-                                          {"grammar", &language.grammar, true},
+                                          {"grammar", &language.grammar, false},
                                           {"glue", &language.glue, false},
                                           {"sdk", &language.sdk, false},
                                           {"minimum", &language.minimum, false}};
@@ -40,6 +41,7 @@ Result<Language> load_language(const fs::path& folder) {
                                           {"launch", &language.launch, true},
                                           {"build", &language.build, false},
                                           {"link", &language.link, false},
+                                          {"describe", &language.describe, false},
                                           {"version", &language.version, false}};
   std::vector<std::string> known{"tests"};
   for (const auto& entry : text_keys) known.emplace_back(entry.key);
@@ -69,6 +71,9 @@ Result<Language> load_language(const fs::path& folder) {
   if (language.name != folder.filename()) {
     return fail(shape.wrong("/name", "the language's name must be its folder's, '" + folder.filename().string() + "'"));
   }
+  if (language.grammar.empty() == language.describe.empty()) {
+    return fail(shape.wrong("", "one of 'grammar' and 'describe' is needed", "`describe` is the command of a program that reads sources."));
+  }
   for (std::size_t i = 0; i < language.extensions.size(); ++i) {
     if (language.extensions[i].size() > 1 && language.extensions[i].front() == '.') continue;
     return fail(shape.wrong("/extensions/" + std::to_string(i), "an extension starts with a dot", "For instance .py"));
@@ -78,17 +83,27 @@ Result<Language> load_language(const fs::path& folder) {
 
 }  // namespace
 
-Result<std::vector<Language>> load_languages(const fs::path& resources_dir) {
-  std::vector<fs::path> folders;
-  std::error_code error;
-  for (fs::directory_iterator it(resources_dir, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    if (fs::is_regular_file(it->path() / "language.yml", ignored)) folders.push_back(it->path());
+Result<std::vector<Language>> load_languages(const fs::path& resources_dir, const fs::path& project_root) {
+  std::map<std::string, fs::path> folders;  // by the language's name; the project's own come last and win
+  const auto collect = [&folders](const fs::path& dir) -> std::error_code {
+    std::error_code error;
+    for (fs::directory_iterator it(dir, error), end; !error && it != end; it.increment(error)) {
+      std::error_code ignored;
+      if (fs::is_regular_file(it->path() / "language.yml", ignored)) folders[it->path().filename().string()] = it->path();
+    }
+    return error;
+  };
+  if (const auto error = collect(resources_dir)) {
+    return fail(ErrorCode::kIo, resources_dir.string() + ": cannot read the folder: " + error.message());
   }
-  if (error) return fail(ErrorCode::kIo, resources_dir.string() + ": cannot read the folder: " + error.message());
-  std::sort(folders.begin(), folders.end());
+  std::error_code ignored;
+  if (!project_root.empty() && fs::is_directory(project_root / "languages", ignored)) {
+    if (const auto error = collect(project_root / "languages")) {
+      return fail(ErrorCode::kIo, (project_root / "languages").string() + ": cannot read the folder: " + error.message());
+    }
+  }
   std::vector<Language> languages;
-  for (const auto& folder : folders) {
+  for (const auto& [name, folder] : folders) {
     auto language = load_language(folder);
     if (!language) return fail(std::move(language.error()));
     languages.push_back(std::move(*language));

@@ -192,6 +192,9 @@ Result<json::object> Engine::State::run_assistant(const std::string& name, const
   const auto call = [this](functions::CallRequest request, std::chrono::milliseconds timeout) { return call_blocking(std::move(request), timeout); };
 
   if ((*assistant)->has_respond) {
+    const auto most = assistants::max_time((*assistant)->constants, (*assistant)->source.relative);
+    if (!most) return fail(most.error());
+    deadline = std::min(deadline, workers::Clock::now() + *most);
     functions::CallRequest request;
     request.address = (*assistant)->name + ".respond";
     request.arguments = protocol::deflate(compact_json(json::object{{"message", message}}));
@@ -201,12 +204,26 @@ Result<json::object> Engine::State::run_assistant(const std::string& name, const
     request.caller = caller;
     auto promise = std::make_shared<std::promise<Result<Payload>>>();
     auto future = promise->get_future();
-    loop.post([this, source = (*assistant)->source, parameter = (*assistant)->respond_context_parameter,
+    auto running = std::make_shared<std::optional<functions::Functions::CallId>>();  // touched by the loop's thread only
+    loop.post([this, running, source = (*assistant)->source, parameter = (*assistant)->respond_context_parameter,
                shared = std::make_shared<functions::CallRequest>(std::move(request)), promise] {
       workers::CallEvents done;
       done.done = [promise](Result<Payload> outcome) { promise->set_value(std::move(outcome)); };
-      functions->call_source(source, "respond", "\"positional\":[\"message\"]", parameter, std::move(*shared), std::move(done));
+      *running = functions->call_source(source, "respond", "\"positional\":[\"message\"]", parameter, std::move(*shared), std::move(done));
     });
+    // The pool ends the call at its deadline; the rest is for an engine that no longer answers.
+    bool told = false;
+    while (future.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
+      if (workers::Clock::now() > deadline + std::chrono::seconds(10)) {
+        return fail(ErrorCode::kTimeout, caller + " did not answer in time");
+      }
+      if (cancelled && cancelled->load() && !told) {
+        told = true;
+        loop.post([this, running] {
+          if (*running) functions->cancel(**running, "cancelled by the caller");
+        });
+      }
+    }
     auto outcome = future.get();
     if (!outcome) return fail(std::move(outcome.error()));
     auto text = protocol::inflate(*outcome);

@@ -103,7 +103,7 @@ void Engine::State::finish(std::int64_t id, std::string_view outcome) {
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   auto state = std::make_unique<State>(std::move(options));
   State& s = *state;
-  auto languages = project::load_languages(s.options.resources / "languages");
+  auto languages = project::load_languages(s.options.resources / "languages", s.options.root);
   if (!languages) return fail(std::move(languages.error()));
   s.languages = std::move(*languages);
   auto loaded = project::load(s.options.root, s.options.environment, s.languages);

@@ -351,6 +351,16 @@ Doc python_doc(std::string_view docstring) {
   return doc;
 }
 
+Doc plain_doc(std::string_view text) {
+  Doc doc;
+  std::vector<std::string> rest;
+  for (const auto& line : clean_lines(text)) {
+    if (!take_tag(line, doc)) rest.push_back(line);
+  }
+  settle(doc, std::move(rest));
+  return doc;
+}
+
 Doc yard_doc(const std::vector<std::string>& raw) {
   Doc doc;
   std::vector<std::string> prose;

@@ -1,4 +1,4 @@
-// Doc comments of three languages, and the tags that all of them may carry.
+// Doc comments in each language's idiom, and the tags that all of them may carry.
 //
 // Threads: pure functions.
 #pragma once
@@ -37,6 +37,8 @@ struct Doc {
 
 // A Python docstring's value (Google, NumPy or Sphinx style).
 Doc python_doc(std::string_view docstring);
+// A comment without marks of its own: only the tags that all languages share are read.
+Doc plain_doc(std::string_view text);
 // Lines of a Ruby comment with their leading '#' (YARD tags).
 Doc yard_doc(const std::vector<std::string>& lines);
 // Lines of C++ comments with their marks (///, //!, /** */) and Doxygen commands.

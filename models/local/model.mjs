@@ -39,10 +39,15 @@ export class Model {
   static async load(options, onProgress, log) {
     const self = new Model();
     const threads = options.threads ?? availableParallelism();
-    self.#llama = await getLlama({
-      gpu: false, build: 'never', skipDownload: true, progressLogs: false, maxThreads: threads,
-      logLevel: LlamaLogLevel.error, logger: (_, message) => log(message.trimEnd()),
-    });
+    try {
+      self.#llama = await getLlama({
+        gpu: false, build: 'never', skipDownload: true, progressLogs: false, maxThreads: threads,
+        logLevel: LlamaLogLevel.error, logger: (_, message) => log(message.trimEnd()),
+      });
+    } catch (error) {
+      throw new ModelError('unavailable', `llama.cpp does not run on this machine (${error.message})`,
+        'Another Node.js (20 or newer) on PATH may help; or choose another provider in config/openai_config.yml.');
+    }
     let info;
     try {
       info = await stat(options.path);
@@ -84,7 +89,8 @@ export class Model {
     const evaluated = performance.now();
     const reply = {last: prompt.at(-1), count: 0, limit: Math.min(request.max_tokens ?? kMaxReplyTokens, room), request, signal};
     const message = {role: 'assistant', content: null};
-    let planned = left;
+    // What the model planned before stands, unless the caller wants words now.
+    let planned = request.tool_choice === 'none' ? [] : left;
     let ended = true;
     if (planned.length === 0) {
       const mark = tools.length > 0 ? answerOf : (text) => text;

@@ -132,3 +132,13 @@ def test_a_model_that_nobody_knows_is_answered_with_those_there_are(machine):
     for word in ("pull", "rm"):
         done = machine.sabir("model", word, "no-such-model")
         assert done.code == 1 and "no-such-model" in done.err and done.err.count("\n") >= 1, done
+
+
+def test_cpp_files_may_define_the_same_name_and_share_what_only_one_defines(machine, whole_project):
+    write(whole_project / "functions/cpp/shared.hpp", "#pragma once\nint once();\ninline int common() { return 100; }\n")
+    write(whole_project / "functions/cpp/left.cpp", '#include "shared.hpp"\nint helper() { return 1; }\nint once() { return 10; }\n'
+          "/// Left's own.\nint answer() { return helper() + once() + common(); }\n")
+    write(whole_project / "functions/cpp/right.cpp", '#include "shared.hpp"\nint helper() { return 2; }\n'
+          "/// Right's own.\nint answer() { return helper() + once() + common(); }\n")
+    assert machine.sabir("call", "left.answer", cwd=whole_project).out.strip() == "111"
+    assert machine.sabir("call", "right.answer", cwd=whole_project).out.strip() == "112"

@@ -49,6 +49,8 @@ struct SpawnSpec {
   std::vector<std::string> environment;    // "NAME=value", the whole of it
   std::filesystem::path directory;         // "" = the caller's
   std::map<int, int> descriptors;          // child's number -> ours; 0, 1, 2 not named here are /dev/null
+  std::string input;                       // run() alone: what the program reads as its standard input
+  bool separate_errors = false;            // run() alone: stderr goes to RunResult::errors
   bool die_with_parent = true;             // SIGKILL when the spawning thread ends
 };
 
@@ -83,7 +85,8 @@ Result<Child> spawn(const SpawnSpec& spec);
 // becomes true the program's group is killed within 100 ms and the result says that it timed out.
 struct RunResult {
   ExitStatus status;
-  std::string output;  // stdout and stderr in order of arrival
+  std::string output;  // stdout and stderr in order of arrival, or stdout alone
+  std::string errors;  // stderr, where it was asked for apart
   bool timed_out = false;
 };
 Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::size_t most_output = 1U << 20U,

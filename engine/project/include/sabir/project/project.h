@@ -47,7 +47,8 @@ struct Language {
   std::string minimum;                       // oldest version that works: "3.8"
   std::vector<std::string> version;          // argv that prints the version
   json::object tests;                        // how testing/ runs the language's own tests
-  std::string grammar;                       // tree-sitter grammar's name
+  std::string grammar;                       // the grammar by which the engine reads sources itself; "" = `describe` does
+  std::vector<std::string> describe;         // argv of the program that reads sources (spec/describe.md); {interpreter} {resources}
   std::filesystem::path resources;           // unpacked folder with worker, sdk and glue
 };
 
@@ -87,8 +88,10 @@ Result<std::filesystem::path> find_root(const std::filesystem::path& start);
 Result<Project> load(const std::filesystem::path& root, const std::string& environment,
                      const std::vector<Language>& languages = {});
 
-// Reads <resources_dir>/<name>/language.yml of every folder that has one, sorted by name. Errors: kConfig, kIo.
-Result<std::vector<Language>> load_languages(const std::filesystem::path& resources_dir);
+// Reads <resources_dir>/<name>/language.yml of every folder that has one, sorted by name, then those of the project's own
+// languages/ folder, which add to them and replace those of the same name. Errors: kConfig, kIo.
+Result<std::vector<Language>> load_languages(const std::filesystem::path& resources_dir,
+                                             const std::filesystem::path& project_root = {});
 
 // "250ms", "30s", "5m", "1h" or a bare number of seconds, in milliseconds; nullopt for anything else, for zero and for
 // more than a day.
