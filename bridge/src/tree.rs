@@ -36,7 +36,7 @@ pub struct Tree {
 fn language_of(name: &str) -> Option<Language> {
     match name {
         "python" => Some(tree_sitter_python::LANGUAGE.into()),
-        "ruby" => Some(tree_sitter_ruby::LANGUAGE.into()),
+        "ruby" => Some(crate::ruby_grammar::language()),
         "cpp" => Some(tree_sitter_cpp::LANGUAGE.into()),
         _ => None,
     }

@@ -83,6 +83,23 @@ TEST(BridgeTree, IsFlatInPreorder) {
   }
 }
 
+// tree-sitter-ruby keeps the length of a here-document's word in one byte.
+TEST(BridgeTree, ALongWordOfARubyHeredocEndsNothing) {
+  for (const std::size_t length : {200, 255, 256, 300, 1015, 1019, 1020, 3000}) {
+    const std::string word(length, 'W');
+    const std::string whole = "A = <<~" + word + "\n  kept\n" + word + "\nB = 1\n";
+    for (const std::string& source : {whole, "A = <<'" + word, "f <<A, <<'" + word + "'\n  a\nA\n  b\n" + word + "\n"}) {
+      sb_buf error{};
+      sb_tree* tree = sb_tree_parse(view("ruby"), view(source), &error);
+      ASSERT_NE(tree, nullptr) << take(error);
+      if (length <= 255 && source == whole) {
+        EXPECT_EQ(sb_tree_nodes(tree)[0].has_error, 0) << length;
+      }
+      sb_tree_free(tree);
+    }
+  }
+}
+
 TEST(BridgeTree, DepthAndGrammarAreChecked) {
   sb_buf error{};
   EXPECT_EQ(sb_tree_parse(view("cobol"), view(""), &error), nullptr);
