@@ -44,8 +44,10 @@ class Cursor {
   }
 
   // To the end of an expression: a comma, semicolon or closing bracket at its level, or a line that begins anew.
-  skipExpression({comma = true} = {}) {
-    const from = this.i;
+  //
+  // begun: part of the expression has been taken already, so that a new line may end it at once.
+  skipExpression({comma = true, begun = false} = {}) {
+    const from = begun ? this.i - 1 : this.i;
     while (this.token !== undefined) {
       const {token} = this;
       if (token.type === "punct" && (token.value === ";" || token.value === ")" || token.value === "]" || token.value === "}")) return;
@@ -63,9 +65,9 @@ class Cursor {
     }
   }
 
-  skipStatement() {
-    const from = this.i;
-    this.skipExpression({comma: false});
+  skipStatement({begun = false} = {}) {
+    const from = begun ? -1 : this.i;
+    this.skipExpression({comma: false, begun});
     if (!this.accept(";") && this.i === from) ++this.i;
   }
 
@@ -123,7 +125,12 @@ class Cursor {
 
   postfix() {
     const from = this.i;
+    if (++this.depth > MAX_DEPTH) {
+      --this.depth;
+      return null;
+    }
     let found = this.primary();
+    --this.depth;
     if (found === null) return null;
     found = {...found, from, to: this.i};
     while (this.is("[") && !this.token.newline) {
@@ -693,7 +700,6 @@ function importStatement(cursor, file) {
   const names = [];
   while (cursor.token !== undefined && cursor.token.type !== "string" && !cursor.is(";") && !cursor.is("=")) {
     if (cursor.isName() && !cursor.is("from") && !cursor.is("as") && !cursor.is("type")) {
-      if (cursor.is("as", -1)) names.pop();
       const original = cursor.is("as", 1) ? cursor.token.value : null;
       names.push([cursor.token.value, original]);
       if (original !== null) {
@@ -723,6 +729,7 @@ function exportStatement(cursor, file, doc) {
   const {line} = cursor.tokens[cursor.i - 1];
   const exported = (name, local) => file.exports.push({name, local, line});
   if (cursor.accept("default")) {
+    const start = cursor.i;
     const named = cursor.functionLike(doc);
     if (named !== null) {
       if (named.name === null) unnamed(file, line);
@@ -747,7 +754,7 @@ function exportStatement(cursor, file, doc) {
       cursor.accept(";");
       return;
     }
-    cursor.skipStatement();
+    cursor.skipStatement({begun: cursor.i > start});
     return;
   }
   if (cursor.is("*")) {
@@ -833,7 +840,7 @@ function commonExport(cursor, file, doc) {
     return;
   }
   if (cursor.isName() && (cursor.peek() === undefined || cursor.is(";", 1) || cursor.peek().newline)) exported(name ?? cursor.token.value, cursor.token.value);
-  else if (name !== null) file.values.set(name, line);
+  else if (name !== null && mayBeFunction(cursor.token)) file.values.set(name, line);
   cursor.skipStatement();
 }
 
@@ -949,7 +956,7 @@ function declaration(cursor, file, doc) {
       const type = cursor.type();
       file.types.set(name, {k: "alias", parameters, type: type ?? {k: "other"}, doc, line: token.line});
     }
-    cursor.skipExpressionEnd();
+    cursor.accept(";");
     return [];
   }
   if (cursor.is("enum") || (cursor.is("const") && cursor.is("enum", 1))) {
@@ -969,10 +976,6 @@ function declaration(cursor, file, doc) {
   return null;
 }
 
-Cursor.prototype.skipExpressionEnd = function () {
-  this.accept(";");
-};
-
 function enumValues(cursor) {
   const end = cursor.token.match;
   const values = [];
@@ -991,6 +994,11 @@ function enumValues(cursor) {
   }
   cursor.i = end + 1;
   return values;
+}
+
+// Whether the expression that starts here may give a function.
+function mayBeFunction(token) {
+  return token !== undefined && token.type === "name" && !["new", "class", "typeof", "void", "delete", "true", "false", "null", "undefined"].includes(token.value);
 }
 
 function variables(cursor, file, doc) {
@@ -1017,16 +1025,17 @@ function variables(cursor, file, doc) {
     const found = cursor.token === undefined ? null : cursor.functionLike(doc) ?? cursor.arrow(doc);
     if (found !== null) {
       define(file, {...found, name, line, annotated});
-      cursor.skipExpression();
+      cursor.skipExpression({begun: true});
       continue;
     }
+    const isMade = mayBeFunction(cursor.token);
     const value = cursor.value();
     if ("literal" in value) {
       if (isConstant) file.constants.set(name, value.literal);
-    } else {
+    } else if (isMade) {
       file.values.set(name, line);
     }
-    cursor.skipExpression();
+    cursor.skipExpression({begun: true});
   } while (cursor.accept(","));
   cursor.accept(";");
   return names;

@@ -20,6 +20,9 @@ export function describe(path, source) {
   }
 }
 
+// Node's TypeScript parser runs out of its stack on some sources, and is of no use afterwards.
+let parserIsUsable = Module.stripTypeScriptTypes !== undefined;
+
 // What brackets and literals do not show, as far as this Node has a parser to ask. Nothing is run.
 function checkSyntax(path, source, isModule) {
   if (source.trim() === "") return;
@@ -30,15 +33,18 @@ function checkSyntax(path, source, isModule) {
       return;
     } catch (error) {
       // A file without import or export may still be a module that awaits at its top level.
-      if (/\.cjs$/.test(path) || !/\bawait\b/.test(source) || Module.stripTypeScriptTypes === undefined) throw unreadable(error, /^source:(\d+)\n/, 1);
+      if (/\.cjs$/.test(path) || !/\bawait\b/.test(source) || !parserIsUsable) throw unreadable(error, /^source:(\d+)\n/, 1);
     }
   }
-  if (Module.stripTypeScriptTypes === undefined) return;
+  if (!parserIsUsable) return;
   try {
     Module.stripTypeScriptTypes(source.replace(/^#!/, "//"), {mode: "strip"});
   } catch (error) {
     if (error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") return;
-    if (error.code !== "ERR_INVALID_TYPESCRIPT_SYNTAX") throw error;
+    if (error.code !== "ERR_INVALID_TYPESCRIPT_SYNTAX") {
+      parserIsUsable = false;
+      return;
+    }
     throw unreadable(error, /^[^\n]*:(\d+)\n/, 0);
   }
 }

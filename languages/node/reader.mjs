@@ -42,6 +42,7 @@ export function read(path, source) {
     if (source.includes(`exports.${name}`)) out.unavailable.push({name, line, reason: "it is made when the file runs; write it as a function"});
   }
   out.unavailable.push(...file.unavailable.filter((one) => !one.name.startsWith("_")));
+  out.unavailable.sort((a, b) => a.line - b.line);
   return out;
 }
 

@@ -12,7 +12,8 @@ function functionsOf(file) {
     try {
       found = read(file, fs.readFileSync(file, "utf8")).functions;
     } catch (error) {
-      if (!(error instanceof Unreadable) && error.code === undefined) throw error;
+      // Its functions are then read one by one.
+      if (!(error instanceof Unreadable || error instanceof RangeError) && error.code === undefined) throw error;
     }
     files.set(file, new Map(found.map((one) => [one.name, one])));
   }
@@ -29,7 +30,7 @@ export function signatureOf(run, file, receiver, name) {
     try {
       signature = readFunction(Function.prototype.toString.call(run));
     } catch (error) {
-      if (!(error instanceof Unreadable)) throw error;
+      if (!(error instanceof Unreadable || error instanceof RangeError)) throw error;
       signature = null;
     }
     // A parameter that TypeScript calls optional no longer looks so.

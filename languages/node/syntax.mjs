@@ -12,6 +12,7 @@ export class Unreadable extends Error {
 }
 
 const MAX_NESTING = 200;
+const MAX_BRACKETS = 500;
 const OPERATORS = ["=>", "...", "===", "!==", "==", "!=", "<=", "&&", "||", "??", "?.", "++", "--"];
 // After these words an expression follows, so a slash begins a regular expression.
 const BEFORE_EXPRESSION = new Set(["return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do", "instanceof",
@@ -177,7 +178,7 @@ class Lexer {
       } else break;
     }
     if (this.at === from) this.fail("a name is missing after #");
-    return source.slice(from, this.at);
+    return unescaped(source.slice(from, this.at));
   }
 
   _number() {
@@ -285,7 +286,7 @@ class Lexer {
         expression = previous === null || (previous.type === "punct" && [")", ";", "{", "}", "=>"].includes(previous.value)) ||
           (previous.type === "name" && ["else", "do", "try", "finally"].includes(previous.value));
       }
-      if (this.open.length >= 10_000) this.fail("brackets nested too deeply", token.start);
+      if (this.open.length >= MAX_BRACKETS) this.fail("brackets nested too deeply", token.start);
       this.open.push({value, token, expression});
     } else if (value === ")" || value === "]" || value === "}") {
       const opened = this.open.pop();

@@ -223,6 +223,7 @@ export class Types {
     }
     const declared = this.file.types.get(name) ?? this.typedefs.get(name);
     if (declared !== undefined) return this.declared(name, declared, args, scope);
+    if (this.isContext(type)) return {};
     const first = args[0] === undefined ? () => ({}) : () => this.schema(args[0], scope);
     if (name === "true" || name === "false") return enumOf([name === "true"]);
     if (Object.hasOwn(WORDS, name)) return WORDS[name]();
@@ -242,7 +243,7 @@ export class Types {
     if (name === "symbol" || name === "Symbol") throw new Unservable("a symbol, which JSON cannot carry");
     if (this.isJsDoc && ["int", "integer", "Integer"].includes(name)) return of("integer");
     if (this.isJsDoc && ["bool", "float", "double", "str"].includes(name)) return of({bool: "boolean", str: "string"}[name] ?? "number");
-    if (/^[A-Z]$/.test(name)) return {};
+    if (/^[A-Z]$/.test(name) && !type.imported) return {};
     const [base] = name.split(".");
     const isEnumMember = name.includes(".") && this.file.types.get(base)?.k === "enum";
     if (isEnumMember) return this.declared(base, this.file.types.get(base), [], scope);

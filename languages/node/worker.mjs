@@ -84,7 +84,7 @@ class Entry {
 class Worker {
   constructor(reader, writer) {
     this.connection = new wire.Connection(reader, writer, {
-      onMessage: (message) => this.take(message), onBatch: () => this.pump(), onEnd: (error) => this.ended(error)});
+      onMessage: (message) => this.take(message), onBatch: () => this.pump(true), onEnd: (error) => this.ended(error)});
     this.queue = [];
     this.entries = new Map();
     this.root = "";
@@ -195,10 +195,18 @@ class Worker {
 
   // Calls
 
-  /** Runs queued calls until one awaits. */
-  pump() {
+  /** Runs queued calls until one awaits. fresh: the connection has just been read. */
+  pump(fresh = false) {
     const {connection} = this;
+    if (fresh) this.slow = false;
     while (this.running === null && this.queue.length > 0 && this.leaving === null) {
+      if (this.slow) {
+        // Lets a cancel of what is queued in: the second one comes after a look at the connection.
+        this.slow = false;
+        connection.flush();
+        setImmediate(() => setImmediate(() => this.pump()));
+        return;
+      }
       const message = this.queue.shift();
       if (message.method === "drain") {
         connection.answerResult(message.id, {});
@@ -206,13 +214,6 @@ class Worker {
         return;
       }
       this.call(message.id, message.params);
-      if (this.slow && this.queue.length > 0) {
-        // Lets a cancel of what is queued in.
-        this.slow = false;
-        connection.flush();
-        setImmediate(() => this.pump());
-        return;
-      }
     }
     connection.flush();
   }
@@ -365,7 +366,7 @@ class Worker {
       if (connection.closed) return;
       if (!connection.notify("chunk", {id: call.id, value: item}, "value")) await connection.drained();
       if (performance.now() - turn > 10) {
-        await new Promise(setImmediate);
+        await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
         turn = performance.now();
       }
       if (call.cancelled) throw new SabirError("cancelled", "the call was cancelled");
