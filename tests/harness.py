@@ -27,6 +27,16 @@ def find_binary():
     return None
 
 
+def node():
+    """A Node.js of version 22.7 or newer: the machine's, else the one that script/setup has put beside this Python."""
+    for program in (shutil.which("node"), str(Path(sys.executable).parent / "node")):
+        if program and os.path.exists(program):
+            version = subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, timeout=20).stdout
+            if tuple(int(part) for part in version.strip().lstrip("v").split(".")[:2]) >= (22, 7):
+                return program
+    raise AssertionError("no Node.js 22.7 or newer: script/setup installs one")
+
+
 class Done:
     """What a command left: code, out, err."""
 
@@ -70,6 +80,10 @@ class Machine:
                    LANG="C.UTF-8", NO_COLOR="1", PYTHONDONTWRITEBYTECODE="1")
         self.env = env
         self.started = []
+
+    def use_node(self):
+        """Puts a Node.js that is new enough first on PATH."""
+        (self.bin / "node").symlink_to(node())
 
     def run(self, *command, cwd=None, env=None, input=None, timeout=120):
         """One command to its end; what it started goes with it."""

@@ -119,6 +119,24 @@ void setup(Globals& globals) {
   if (!ok) globals.exit_code = 1;
 }
 
+// The numbers of the first version that a text names: "v22.7.1" is {22, 7, 1}.
+std::vector<int> numbers_of_version(std::string_view text) {
+  std::vector<int> numbers;
+  const std::size_t begin = text.find_first_of("0123456789");
+  if (begin == std::string_view::npos) return numbers;
+  int number = 0;
+  for (const char c : text.substr(begin)) {
+    if (c >= '0' && c <= '9') {
+      number = std::min(number * 10 + (c - '0'), 1'000'000);
+    } else {
+      numbers.push_back(std::exchange(number, 0));
+      if (c != '.') return numbers;
+    }
+  }
+  numbers.push_back(number);
+  return numbers;
+}
+
 void doctor(Globals& globals) {
   auto folder = resources();
   if (!folder) return fail_with(globals, folder.error());
@@ -145,9 +163,13 @@ void doctor(Globals& globals) {
       spec.environment = process::environment_with({});
       if (auto result = process::run(std::move(spec), seconds(10))) version = trim(split_lines(result->output).empty() ? "" : split_lines(result->output).front());
     }
-    if (!found && used) ok = false;
-    rows.push_back({{"language", language.name}, {"used", used}, {"ok", found.has_value()}, {"program", found ? *found : ""},
-                    {"version", version}, {"hint", found ? "" : language.missing_hint}});
+    const bool too_old = !version.empty() && !language.minimum.empty() && numbers_of_version(version) < numbers_of_version(language.minimum);
+    const bool good = found.has_value() && !too_old;
+    if (!good && used) ok = false;
+    std::string hint = good ? "" : language.missing_hint;
+    if (too_old) hint = *found + " is " + version + ", older than " + language.minimum + ": " + hint;
+    rows.push_back({{"language", language.name}, {"used", used}, {"ok", good}, {"program", found ? *found : ""},
+                    {"version", version}, {"hint", hint}});
   }
   if (!ok) globals.exit_code = 1;
   if (globals.json) return print_json({{"ok", ok}, {"project", loaded ? loaded->root.string() : ""}, {"languages", rows}});

@@ -369,7 +369,7 @@ struct Pool::State {
       Error error = slot.worker->start_error().value_or(Error(ErrorCode::kUnavailable, ""));
       const std::string said = error.message.empty() ? "the " + spec.language + " worker " + why + " before it was ready" : error.message;
       Error told(error.code == ErrorCode::kProtocol ? ErrorCode::kUnavailable : error.code, said,
-                 tail.empty() ? "Run `sabir doctor` to see what is missing." : "It printed:\n" + tail);
+                 tail.empty() ? "Run `sabir doctor` to see what is missing." : "It printed:\n" + tail + (tail.ends_with('\n') ? "" : "\n") + "`sabir doctor` checks its version.");
       retire(slot);
       start_failed(std::move(told));
       return;

@@ -1,8 +1,12 @@
 """The tests of the workers and SDKs, each in its own language's runner. C++'s are among the C++ tests."""
 
 import os
+import pathlib
+import re
 import subprocess
 import sys
+
+from harness import node
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
@@ -22,3 +26,9 @@ def test_python():
 def test_ruby():
     output = run(["rspec", "--no-color", "languages/ruby/spec"])
     assert ", 0 failures" in output and not output.startswith("0 examples")
+
+
+def test_node():
+    tests = sorted(str(path) for path in (pathlib.Path(ROOT) / "languages/node/tests").glob("*.test.mjs"))
+    output = run([node(), "--test", "--test-reporter=tap", *tests])
+    assert re.search(r"^# pass [1-9]", output, re.M) and re.search(r"^# fail 0$", output, re.M), output[-3000:]
