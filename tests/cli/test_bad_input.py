@@ -233,6 +233,9 @@ def test_a_template_cannot_leave_its_folder(machine, project):
 # ---- memory ---------------------------------------------------------------------------------------------------------
 
 def test_a_full_disk_is_told_and_nothing_that_was_stored_is_lost(machine, project):
+    probe = machine.run("unshare", "-rm", "true")
+    if probe.code != 0:
+        pytest.skip("this machine allows no namespace of one's own: " + probe.err.strip())
     write(machine.folder / "large.txt", "a" * 100_000)
     done = machine.run("unshare", "-rm", "sh", "-c", """
         mkdir -p .sabir && mount -t tmpfs -o size=900k tmpfs .sabir || exit 77

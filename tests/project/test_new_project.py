@@ -98,6 +98,9 @@ def test_what_cannot_be_is_refused_with_what_can(machine, arguments, wanted):
 
 
 def test_a_full_disk_leaves_nothing_behind(machine):
+    probe = machine.run("unshare", "-rm", "true")
+    if probe.code != 0:
+        pytest.skip("this machine allows no namespace of one's own: " + probe.err.strip())
     done = machine.run("unshare", "-rm", "sh", "-c", """
         mkdir disk && mount -t tmpfs -o size=24k tmpfs disk && cd disk || exit 77
         "$0" new shop; code=$?; ls -A; exit $code""", machine.binary)
