@@ -127,3 +127,10 @@ def test_a_language_without_grammar_and_describe_is_refused(machine, calculating
     write(calculating / "languages/calc/language.yml", LANGUAGE.replace("describe:", "version:"))
     done = machine.sabir("functions", cwd=calculating)
     assert done.code == 1 and "languages/calc/language.yml" in done.err and "describe" in done.err, done
+
+
+def test_it_replaces_the_engines_language_of_the_same_name(machine, calculating):
+    (calculating / "languages/calc").rename(calculating / "languages/ruby")
+    write(calculating / "languages/ruby/language.yml", LANGUAGE.replace("name: calc", "name: ruby").replace(".calc", ".rb"))
+    write(calculating / "functions/ruby/sums.rb", "add(a, b) = a + b  # Adds two numbers.\n")
+    assert machine.sabir("call", "ruby/sums.add", "a=2", "b=3", cwd=calculating).out.strip() == "5"
