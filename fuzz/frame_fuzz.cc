@@ -1,5 +1,6 @@
 // Frames of the worker protocol: any bytes, cut anywhere, give the same frames and the same refusal as in one piece, and
 // what is written is read back.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -55,12 +56,30 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     drain(cut_reader, cut);
   }
   if (!same(whole, cut)) std::abort();
+  // Nothing gathered, and written to its place where the reader says so.
+  auto at_once = limits;
+  at_once.gathered = 1;
+  sabir::protocol::FrameReader placing_reader(at_once);
+  Read placed;
+  for (std::size_t i = 0; i < bytes.size() && !placed.refused;) {
+    auto part = bytes.substr(i, step);
+    i += part.size();
+    if (const auto room = placing_reader.room(); !room.empty()) {
+      const std::size_t count = std::min(room.size(), part.size());
+      std::copy_n(part.data(), count, room.data());
+      placing_reader.filled(count);
+      part.remove_prefix(count);
+    }
+    placing_reader.append(part);
+    drain(placing_reader, placed);
+  }
+  if (!same(whole, placed)) std::abort();
   std::string again;
   for (const auto& frame : whole.frames) {
     std::size_t total = frame.json.size();
     for (const auto& blob : frame.blobs) total += blob.size();
     if (total > limits.frame || frame.blobs.size() > limits.blobs) std::abort();
-    sabir::protocol::append_frame(again, frame.json, frame.blobs);
+    sabir::protocol::append_frame(again, frame.json, sabir::protocol::views_of(frame.blobs));
   }
   // What was accepted is the input's own beginning: heads have one spelling only.
   if (bytes.substr(0, again.size()) != again) std::abort();

@@ -48,6 +48,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto back = protocol::inflate(payload);
     if (!back || !protocol::check_json(*back)) std::abort();
     (void)protocol::outline(payload);
+    const std::string indented = protocol::indented(text);
+    if (!protocol::check_json(indented) || protocol::has_long_integer(indented) != protocol::has_long_integer(text)) std::abort();
     (void)protocol::read_blob_list(text, {std::string("a"), std::string("b")}, "/value");
   }
   const std::string quoted = protocol::quote(text);

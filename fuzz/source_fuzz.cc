@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // 'p', 'r' and 'c' in the corpus, any byte otherwise.
   const std::size_t which = data[0] == 'p' ? 0 : data[0] == 'r' ? 1 : data[0] == 'c' ? 2 : data[0] % 3;
   const std::string_view source(reinterpret_cast<const char*>(data) + 1, size - 1);
-  const auto description = sabir::schema::describe(kGrammars[which], source, "input");
+  // What it imports, requires or includes is the same again, a few times; its signatures are those of sig/all.rbs.
+  int others = 0;
+  const sabir::schema::ReadOther other = [&](const std::string& path) -> std::optional<std::string> {
+    if (path.ends_with("sig/")) return "all.rbs";
+    return ++others <= 4 && path.size() < 64 ? std::optional<std::string>(source) : std::nullopt;
+  };
+  const auto description = sabir::schema::describe(kGrammars[which], source, "functions/input", other);
   if (!description) {
     if (description.error().message.empty()) std::abort();
     return 0;

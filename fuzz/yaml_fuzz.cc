@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else if (value.error().code != sabir::ErrorCode::kConfig || value.error().file != "fuzz.yml") {
     std::abort();
   }
-  (void)sabir::project::parse_duration_ms(text);
+  if (const auto ms = sabir::project::parse_duration_ms(text); ms && (*ms <= 0 || *ms > 86'400'000)) std::abort();
+  if (const auto bytes = sabir::project::parse_bytes(text); bytes && (*bytes < 1024 * 1024 || *bytes > 1'000'000'000'000'000)) std::abort();
   return 0;
 }

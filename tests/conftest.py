@@ -1,4 +1,5 @@
 """Fixtures of the whole-binary tests: a machine for each test, and projects that `sabir new` made."""
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -6,10 +7,30 @@ from pathlib import Path
 import pytest
 from harness import Machine, find_binary
 
+# These need a server that script/llama-server builds, and runs them with.
+collect_ignore = [] if os.environ.get("SABIR_LLAMA_SERVER") else ["llama_server"]
 
-def pytest_configure():
+
+def pytest_configure(config):
     if find_binary() is None:
         pytest.exit("these tests need the built engine: script/build release, or set SABIR_BIN to its path", returncode=2)
+    if not hasattr(config, "workerinput"):
+        # Short, since sockets live below: a Unix socket's path has 107 bytes at most.
+        os.environ["SABIR_TEST_CACHE"] = tempfile.mkdtemp(prefix="sabir-")
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop("SABIR_TEST_CACHE", ""), ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
+def pytest_collection_modifyitems(items):
+    """With several processes (pytest-xdist), the tests that a module's group_of names alike run in one of them."""
+    for item in items:
+        group_of = getattr(item.module, "group_of", None)
+        if group_of:
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +40,8 @@ def binary():
 
 @pytest.fixture(scope="session")
 def cache():
-    # Short, since sockets live below: a Unix socket's path has 107 bytes at most.
-    folder = Path(tempfile.mkdtemp(prefix="sabir-"))
-    yield folder / "cache"
-    shutil.rmtree(folder, ignore_errors=True)
+    """One for all processes of this run, as a user has one."""
+    return Path(os.environ["SABIR_TEST_CACHE"]) / "cache"
 
 
 @pytest.fixture

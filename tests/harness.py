@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whatever a shell of a developer has set must not decide what a test sees.
-OWN = ("SABIR_", "XDG_", "OPENAI_", "WEATHER_", "BUNDLE_", "RUBYLIB", "RUBYOPT", "PYTHONPATH", "PYTEST_", "VIRTUAL_ENV")
+OWN = ("SABIR_", "XDG_", "OPENAI_", "WEATHER_", "OTEL_", "TRACEPARENT", "BUNDLE_", "RUBYLIB", "RUBYOPT", "PYTHONPATH", "PYTEST_", "VIRTUAL_ENV")
 
 
 def find_binary():
@@ -77,13 +77,25 @@ class Machine:
         python = str(Path(sys.executable).resolve().parent)
         env.update(HOME=str(home), XDG_CACHE_HOME=str(cache), XDG_RUNTIME_DIR=str(runtime), XDG_DATA_HOME=str(folder / "data"),
                    PATH=os.pathsep.join([str(self.bin), str(Path(sys.executable).parent), python, env.get("PATH", "")]),
-                   LANG="C.UTF-8", NO_COLOR="1", PYTHONDONTWRITEBYTECODE="1")
+                   LANG="C.UTF-8", NO_COLOR="1", PYTHONDONTWRITEBYTECODE="1",
+                   # Go's standard library is compiled once, by script/setup, and not for every machine.
+                   GOCACHE=str(ROOT / "build" / "go-cache"))
+        # Cargo's downloads serve every machine, and rustup's own commands need the real home too.
+        home = Path(os.path.expanduser("~"))
+        env.setdefault("CARGO_HOME", str(home / ".cargo"))
+        if (home / ".rustup").is_dir():
+            env.setdefault("RUSTUP_HOME", str(home / ".rustup"))
         self.env = env
         self.started = []
 
     def use_node(self):
         """Puts a Node.js that is new enough first on PATH."""
         (self.bin / "node").symlink_to(node())
+
+    def use_rust(self):
+        """Compiles Rust's describe program now, which has 30 s when the engine asks for it: a busy machine may need more."""
+        done = self.run("sh", ROOT / "languages/rust/run.sh", "cargo", "describe", input='{"version": 1, "files": []}', timeout=300)
+        assert done.code == 0, done
 
     def run(self, *command, cwd=None, env=None, input=None, timeout=120):
         """One command to its end; what it started goes with it."""
@@ -115,7 +127,8 @@ class Machine:
         environment = dict(self.env, **(env or {})).get("SABIR_ENV", "development")
         process = self.start(self.binary, "engine", "run", cwd=project, env=env)
         published = project / ".sabir" / environment / "engine.json"
-        for _ in range(300):
+        # A compiled describe program may be compiled first.
+        for _ in range(1200):
             if process.poll() is not None:
                 raise AssertionError("the engine ended with status %s: %s" % (process.returncode, process.stderr.read()))
             if published.is_file():

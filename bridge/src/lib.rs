@@ -1,12 +1,15 @@
 //! The engine's Rust part behind the C ABI of `engine/bridge/include/sabir/bridge/bridge.h`: JSON Schema, source parsing,
-//! Jinja2 and SHA-256. SQLite is compiled in and used from C++ through its own header.
+//! Jinja2, tokens, JUnit XML and SHA-256. SQLite is compiled in and used from C++ through its own header.
 //!
 //! Nothing here unwinds into C++: every entry point runs inside [`guard`], which turns a panic into a value.
 
 mod digest;
+mod gguf;
+mod junit;
 mod ruby_grammar;
 mod schema;
 mod templates;
+mod tokens;
 mod tree;
 
 use std::cell::RefCell;
@@ -54,8 +57,8 @@ pub struct Buf {
 }
 
 impl Buf {
-    pub fn new(text: String) -> Self {
-        let mut bytes = text.into_bytes().into_boxed_slice();
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let mut bytes = bytes.into_boxed_slice();
         let buf = Buf { data: bytes.as_mut_ptr(), size: bytes.len() };
         if bytes.is_empty() {
             return Buf { data: std::ptr::null_mut(), size: 0 };
@@ -68,8 +71,14 @@ impl Buf {
 /// # Safety
 /// `out` is null or writable.
 pub(crate) unsafe fn write_out(out: *mut Buf, text: String) {
+    unsafe { write_out_bytes(out, text.into_bytes()) };
+}
+
+/// # Safety
+/// As [`write_out`].
+pub(crate) unsafe fn write_out_bytes(out: *mut Buf, bytes: Vec<u8>) {
     if !out.is_null() {
-        unsafe { out.write(Buf::new(text)) };
+        unsafe { out.write(Buf::new(bytes)) };
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{guard, message_json, write_out, Buf, Str};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::{json, Map, Value};
+use std::sync::LazyLock;
 
 const MAX_VIOLATIONS: usize = 20;
 const MAX_SHOWN: usize = 80;
@@ -12,12 +13,43 @@ pub struct Schema {
     validator: Validator,
 }
 
+/// The exact check of one format, as JSON Schema has it.
+fn exact(format: &str) -> Validator {
+    let schema = json!({"format": format});
+    let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
+    options.build(&schema).expect("a schema of one format is valid")
+}
+
+static DATE_TIME: LazyLock<Validator> = LazyLock::new(|| exact("date-time"));
+static TIME: LazyLock<Validator> = LazyLock::new(|| exact("time"));
+static DURATION: LazyLock<Validator> = LazyLock::new(|| exact("duration"));
+
+/// Local time has no offset: most languages write a plain date-time so, and all of them read it.
+fn with_or_without_offset(exact: &Validator, text: &str) -> bool {
+    exact.is_valid(&Value::from(text)) || exact.is_valid(&Value::from(format!("{text}Z")))
+}
+
+/// A duration may be negative and have a fraction of its seconds, as Python and Java write them.
+fn signed_duration(text: &str) -> bool {
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    match text.strip_suffix('S').and_then(|rest| rest.split_once('.')) {
+        Some((whole, fraction)) => {
+            let digits = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+            digits && DURATION.is_valid(&Value::from(format!("{whole}S")))
+        }
+        None => DURATION.is_valid(&Value::from(text)),
+    }
+}
+
 fn compile(text: &str) -> Result<Schema, String> {
     let schema: Value = serde_json::from_str(text).map_err(|error| format!("the schema is not JSON: {error}"))?;
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)
+        .with_format("date-time", |text: &str| with_or_without_offset(&DATE_TIME, text))
+        .with_format("duration", signed_duration)
+        .with_format("time", |text: &str| with_or_without_offset(&TIME, text))
         .offline()
         .build(&schema)
         .map_err(|error| format!("the schema is invalid at '{}': {error}", error.instance_path()))?;

@@ -38,6 +38,7 @@ fn language_of(name: &str) -> Option<Language> {
         "python" => Some(tree_sitter_python::LANGUAGE.into()),
         "ruby" => Some(crate::ruby_grammar::language()),
         "cpp" => Some(tree_sitter_cpp::LANGUAGE.into()),
+        "java" => Some(tree_sitter_java::LANGUAGE.into()),
         _ => None,
     }
 }

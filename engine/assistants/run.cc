@@ -31,7 +31,8 @@ std::string shorten(std::string content) {
 }  // namespace
 
 Run::Run(const Definition& definition, std::vector<Tool> tools, json::array opening, json::array history)
-    : name_(definition.name),
+    : name_("the " + definition.kind + " '" + definition.name + "'"),
+      where_to_raise_(definition.kind == "assistant" ? "the assistant's file" : ""),
       max_steps_(definition.max_steps),
       max_time_(definition.max_time),
       tools_(std::move(tools)),
@@ -43,9 +44,14 @@ Run::Run(const Definition& definition, std::vector<Tool> tools, json::array open
   }
 }
 
-Actions Run::start(const std::string& message, Clock::time_point now) {
+Actions Run::start(Clock::time_point now) {
   if (finished_) return {};
   deadline_ = now + max_time_;
+  return ask(now);
+}
+
+Actions Run::start(const std::string& message, Clock::time_point now) {
+  if (finished_) return {};
   json::object asked{{"role", "user"}, {"content", message}};
   // History that ends with a question nobody answered is asked together with this one.
   if (!messages_.empty() && string_or(messages_.back().as_object(), "role") == "user" &&
@@ -58,7 +64,7 @@ Actions Run::start(const std::string& message, Clock::time_point now) {
   }
   Actions actions;
   actions.push_back(Remember{{std::move(asked)}});
-  for (auto& action : ask(now)) actions.push_back(std::move(action));
+  for (auto& action : start(now)) actions.push_back(std::move(action));
   return actions;
 }
 
@@ -84,13 +90,13 @@ Actions Run::finish(Result<std::string> content) {
 
 Actions Run::model_failed(Error error) { return finish(fail(std::move(error))); }
 
-Actions Run::cancel() { return finish(fail(ErrorCode::kCancelled, "the run of '" + name_ + "' was cancelled")); }
+Actions Run::cancel() { return finish(fail(ErrorCode::kCancelled, "the run of " + name_ + " was cancelled")); }
 
 Actions Run::tick(Clock::time_point now) {
   if (finished_ || now < deadline_) return {};
   return finish(fail(ErrorCode::kTimeout,
-                     "the assistant '" + name_ + "' took longer than " + std::to_string(max_time_.count() / 1000) + " s",
-                     "Raise max_seconds in the assistant's file, or ask for less."));
+                     name_ + " took longer than " + std::to_string(max_time_.count() / 1000) + " s",
+                     where_to_raise_.empty() ? "Ask for less." : "Raise max_seconds in " + where_to_raise_ + ", or ask for less."));
 }
 
 Actions Run::model_replied(const models::Reply& reply, Clock::time_point now) {
@@ -114,9 +120,8 @@ Actions Run::model_replied(const models::Reply& reply, Clock::time_point now) {
   }
   if (steps_ >= max_steps_) {
     return finish(fail(ErrorCode::kLimit,
-                       "the assistant '" + name_ + "' did not come to an answer in " + std::to_string(max_steps_) +
-                           (max_steps_ == 1 ? " step" : " steps"),
-                       "Raise max_steps in the assistant's file, or ask for less at once."));
+                       name_ + " did not come to an answer in " + std::to_string(max_steps_) + (max_steps_ == 1 ? " step" : " steps"),
+                       where_to_raise_.empty() ? "Ask for less at once." : "Raise max_steps in " + where_to_raise_ + ", or ask for less at once."));
   }
   if (now >= deadline_) return tick(now);
 
@@ -142,8 +147,10 @@ Actions Run::model_replied(const models::Reply& reply, Clock::time_point now) {
   } else {
     message["content"] = reply.content;
   }
-  messages_.push_back(message);
-  unremembered_.push_back(std::move(message));
+  unremembered_.push_back(message);
+  // Thinking goes back with the results of this run's calls; the next run has no use for it.
+  if (!reply.reasoning_details.empty()) message["reasoning_details"] = reply.reasoning_details;
+  messages_.push_back(std::move(message));
   for (auto& action : go_on_when_settled(now)) actions.push_back(std::move(action));
   return actions;
 }

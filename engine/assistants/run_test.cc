@@ -78,6 +78,22 @@ TEST_F(RunTest, AnAnswerWithoutCallsEndsTheRun) {
   EXPECT_TRUE(run.model_replied(text("again"), now_).empty());
 }
 
+TEST_F(RunTest, MessagesThatAskAlreadyGoOutAsTheyAreAndErrorsNameThePrompt) {
+  definition_.kind = "prompt";
+  definition_.max_steps = 2;
+  const json::array asking{{{"role", "user"}, {"content", "Hi"}}, {{"role", "assistant"}, {"content", "Yes?"}}};
+  Machine run(definition_, tools_, asking, {});
+  auto actions = run.start(now_);
+  ASSERT_EQ(actions.size(), 1U);
+  EXPECT_EQ(only<AskModel>(actions)->messages, asking);
+  run.model_replied(calls({{"1", "mean", "{}"}}), now_);
+  run.tool_finished("1", "2", now_);
+  actions = run.model_replied(calls({{"2", "mean", "{}"}}), now_);
+  const auto& error = only<Finish>(actions)->content.error();
+  EXPECT_EQ(error.message, "the prompt 'helper' did not come to an answer in 2 steps");
+  EXPECT_EQ(error.hint.find("assistant"), std::string::npos) << error.hint;
+}
+
 TEST_F(RunTest, CallsOfOneReplyGoOutTogetherAndComeBackInTheModelsOrder) {
   Machine run = make();
   run.start("Hi", now_);
@@ -124,6 +140,21 @@ TEST_F(RunTest, AnAddressOrMissingIdIsUnderstood) {
   EXPECT_NE(first.call_id, second.call_id);
   EXPECT_EQ(first.arguments_json, "{}");
   EXPECT_EQ(first.address, "ruby/text.slugify");
+}
+
+TEST_F(RunTest, ThinkingGoesBackWithTheResultsAndIsNotRemembered) {
+  Machine run = make();
+  run.start("Hi", now_);
+  auto reply = calls({{"a", "mean", "{}"}});
+  reply.reasoning_details = {json::object{{"provider", "anthropic"}, {"type", "thinking"}, {"thinking", "hm"}, {"signature", "s"}}};
+  run.model_replied(reply, now_);
+  const auto actions = run.tool_finished("a", "1", now_);
+  const auto* ask = only<AskModel>(actions);
+  ASSERT_NE(ask, nullptr);
+  EXPECT_EQ(ask->messages.at(2).at("reasoning_details"), json::value(reply.reasoning_details));
+  const auto* remember = only<Remember>(actions);
+  ASSERT_NE(remember, nullptr);
+  for (const auto& message : remember->messages) EXPECT_FALSE(message.contains("reasoning_details"));
 }
 
 TEST_F(RunTest, AnIrreversibleCallWaitsForAPerson) {

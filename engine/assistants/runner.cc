@@ -8,6 +8,7 @@
 #include "history.h"
 #include "sabir/base/ids.h"
 #include "sabir/base/log.h"
+#include "sabir/trace/span.h"
 
 namespace sabir::assistants {
 namespace {
@@ -74,18 +75,20 @@ json::value json_or_text(const std::string& text) {
 // One run under way: performs the machine's actions and feeds the outcomes back.
 class Execution {
  public:
-  Execution(const Parts& parts, const Events& events, Run& run, models::Model& model, json::object parameters,
+  Execution(const Parts& parts, const Events& events, Run& run, models::Model& model, const Definition& definition, json::object parameters,
             CallContext context, std::shared_ptr<std::atomic<bool>> cancelled)
       : parts_(parts),
         events_(events),
         run_(run),
         model_(model),
+        definition_(definition),
         parameters_(std::move(parameters)),
         context_(std::move(context)),
         cancelled_(std::move(cancelled)) {}
 
-  Result<std::string> go(const std::string& message) {
-    add(run_.start(message, parts_.now()));
+  // Without a message the run's opening asks.
+  Result<std::string> go(const std::string* message) {
+    add(message != nullptr ? run_.start(*message, parts_.now()) : run_.start(parts_.now()));
     while (true) {
       while (!todo_.empty()) {
         Action action = std::move(todo_.front());
@@ -118,7 +121,7 @@ class Execution {
 
   Result<void> record(const char* kind, const json::object& value) {
     if (parts_.journal == nullptr) return {};
-    auto step = parts_.journal->step(context_.run, kind, json::serialize(value));
+    auto step = parts_.journal->step(context_.run, kind, parts_.redact(json::serialize(value)));
     if (!step) return fail(std::move(step.error()));
     return {};
   }
@@ -136,12 +139,19 @@ class Execution {
     request.messages = std::move(ask.messages);
     request.tools = std::move(ask.tools);
     request.parameters = parameters_;
+    request.output_schema = definition_.output_schema;
     request.timeout = ask.timeout;
     request.cancelled = cancelled_;
-    auto reply = model_.complete(request, [this](const models::Event& event) {
-      if (!event.content.empty() && events_.text) events_.text(event.content);
-      if (event.progress >= 0 && events_.loading) events_.loading(event.progress);
-    });
+    request.caller.context = context_;
+    if (definition_.kind == "assistant") request.caller.assistant = definition_.name;
+    models::OnEvent on_event;
+    if (events_.text || events_.loading) {
+      on_event = [this](const models::Event& event) {
+        if (!event.content.empty() && events_.text) events_.text(event.content);
+        if (event.progress >= 0 && events_.loading) events_.loading(event.progress);
+      };
+    }
+    auto reply = model_.complete(request, on_event);
     if (!reply) {
       const auto recorded = record("model_error", to_json(reply.error()));
       add(run_.model_failed(std::move(reply.error())));
@@ -149,18 +159,30 @@ class Execution {
     }
     answer.model = reply->model;
     answer.provider = reply->provider;
-    answer.usage.input_tokens += reply->usage.input_tokens;
-    answer.usage.output_tokens += reply->usage.output_tokens;
+    answer.usage += reply->usage;
+    if (reply->cost_usd) {
+      answer.cost_usd += *reply->cost_usd;
+    } else {
+      answer.priced = false;
+    }
     json::array calls;
     for (const auto& call : reply->tool_calls) {
       calls.push_back({{"id", call.id}, {"name", call.name}, {"arguments", json_or_text(call.arguments_json)}});
     }
-    auto recorded = record("model_reply", {{"content", reply->content},
-                                           {"tool_calls", std::move(calls)},
-                                           {"finish_reason", reply->finish_reason},
-                                           {"model", reply->model},
-                                           {"input_tokens", reply->usage.input_tokens},
-                                           {"output_tokens", reply->usage.output_tokens}});
+    json::object step{{"content", reply->content},
+                      {"tool_calls", std::move(calls)},
+                      {"finish_reason", reply->finish_reason},
+                      {"model", reply->model},
+                      {"alias", reply->alias},
+                      {"input_tokens", reply->usage.input_tokens},
+                      {"output_tokens", reply->usage.output_tokens}};
+    if (reply->cost_usd) step["cost_usd"] = *reply->cost_usd;
+    if (!reply->missed.empty()) {
+      json::array missed;
+      for (const auto& one : reply->missed) missed.push_back({{"alias", one.alias}, {"error", to_json(one.error)}});
+      step["missed"] = std::move(missed);
+    }
+    auto recorded = record("model_reply", step);
     if (!recorded) return recorded;
     const std::size_t before = run_.calls().size();
     add(run_.model_replied(*reply, parts_.now()));
@@ -181,7 +203,7 @@ class Execution {
     if (events_.calling) events_.calling(call.address, call.arguments_json);
     const std::string id = call.call_id;
     calls_.start(id, [tools = parts_.tools, context = context_, deadline = run_.deadline(), call = std::move(call)] {
-      return tools->call(call.address, call.arguments_json, context, deadline);
+      return tools->call(call.address, call.arguments_json, call.call_id, context, deadline);
     });
     return {};
   }
@@ -237,6 +259,7 @@ class Execution {
   const Events& events_;
   Run& run_;
   models::Model& model_;
+  const Definition& definition_;
   json::object parameters_;
   CallContext context_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
@@ -257,69 +280,100 @@ json::object to_json(const Answer& answer) {
     }
     calls.push_back(std::move(entry));
   }
-  return {{"content", answer.content},
+  json::object out{{"content", answer.content},
           {"conversation", answer.conversation},
           {"run", answer.run},
           {"model", answer.model},
           {"provider", answer.provider},
           {"steps", answer.steps},
           {"calls", std::move(calls)},
-          {"usage", {{"input_tokens", answer.usage.input_tokens}, {"output_tokens", answer.usage.output_tokens}}}};
+          {"usage", models::to_json(answer.usage)}};
+  if (answer.priced) out["cost_usd"] = answer.cost_usd;
+  return out;
 }
+
+struct Runner::Opened {
+  json::array opening;
+  json::array history;
+  std::vector<Tool> tools;
+  std::shared_ptr<models::Model> model;
+  json::object parameters;
+};
 
 Result<Answer> Runner::run(const Definition& definition, const std::string& message, const std::string& conversation,
                            CallContext context, const Events& events, std::shared_ptr<std::atomic<bool>> cancelled) {
   context.conversation = conversation.empty() ? new_id() : conversation;
 
-  json::array opening;
+  Opened opened;
   std::string alias = definition.model;
-  json::object parameters = definition.parameters;
+  std::vector<std::string> functions = definition.functions;
+  opened.parameters = definition.parameters;
   if (!definition.prompt.empty()) {
     if (parts_.prompts == nullptr) return fail(ErrorCode::kInternal, "there is nothing to render prompts with");
     auto rendered = parts_.prompts->render(
-        definition.prompt, {{"assistant", definition.name}, {"user", context.user}, {"tenant", context.tenant}});
+        definition.prompt, {{"assistant", definition.name}, {"user", context.user}, {"tenant", context.tenant}}, parts_.prompt_functions);
     if (!rendered) return fail(std::move(rendered.error()));
-    opening = std::move(rendered->messages);
+    opened.opening = std::move(rendered->messages);
     // A text without roles is the system's.
-    if (opening.size() == 1 && string_or(opening.front().as_object(), "role") == "user") {
-      opening.front().as_object()["role"] = "system";
+    if (opened.opening.size() == 1 && string_or(opened.opening.front().as_object(), "role") == "user") {
+      opened.opening.front().as_object()["role"] = "system";
     }
     if (alias.empty()) alias = std::string(string_or(rendered->front_matter, "model"));
     if (const auto* from_prompt = rendered->front_matter.if_contains("parameters")) {
-      for (const auto& member : from_prompt->get_object()) parameters.emplace(member.key(), member.value());
+      for (const auto& member : from_prompt->get_object()) opened.parameters.emplace(member.key(), member.value());
     }
+    for (auto& offered : completions::functions_of(rendered->front_matter)) functions.push_back(std::move(offered));
   } else {
-    opening.push_back({{"role", "system"}, {"content", definition.instructions}});
+    opened.opening.push_back({{"role", "system"}, {"content", definition.instructions}});
   }
+  if (auto ok = open(opened, functions, alias); !ok) return fail(std::move(ok.error()));
 
-  std::vector<Tool> tools;
-  if (!definition.functions.empty()) {
-    if (parts_.tools == nullptr) return fail(ErrorCode::kInternal, "there is nothing to call functions with");
-    auto listed = parts_.tools->list(definition.functions);
-    if (!listed) return fail(std::move(listed.error()));
-    tools = std::move(*listed);
-  }
-  auto model = parts_.model(alias);
-  if (!model) return fail(std::move(model.error()));
-
-  json::array history;
   if (parts_.memory != nullptr && definition.history > 0) {
     auto log = parts_.memory->messages(context, context.conversation, definition.history);
     if (!log) return fail(std::move(log.error()));
-    history = usable_history(*log, kMostHistoryBytes);
+    opened.history = usable_history(*log, kMostHistoryBytes);
   }
+  return execute(definition, std::move(opened), &message, std::move(context), events, std::move(cancelled));
+}
+
+Result<Answer> Runner::complete(const Definition& definition, json::array messages, CallContext context, const Events& events,
+                                std::shared_ptr<std::atomic<bool>> cancelled) {
+  Opened opened;
+  opened.opening = std::move(messages);
+  opened.parameters = definition.parameters;
+  if (auto ok = open(opened, definition.functions, definition.model); !ok) return fail(std::move(ok.error()));
+  return execute(definition, std::move(opened), nullptr, std::move(context), events, std::move(cancelled));
+}
+
+Result<void> Runner::open(Opened& opened, const std::vector<std::string>& functions, const std::string& alias) {
+  if (!functions.empty()) {
+    if (parts_.tools == nullptr) return fail(ErrorCode::kInternal, "there is nothing to call functions with");
+    auto listed = parts_.tools->list(functions);
+    if (!listed) return fail(std::move(listed.error()));
+    opened.tools = std::move(*listed);
+  }
+  auto model = parts_.model(alias);
+  if (!model) return fail(std::move(model.error()));
+  opened.model = std::move(*model);
+  return {};
+}
+
+Result<Answer> Runner::execute(const Definition& definition, Opened opened, const std::string* message, CallContext context, const Events& events,
+                               std::shared_ptr<std::atomic<bool>> cancelled) {
   if (parts_.journal != nullptr) {
-    auto started = parts_.journal->start_run(
-        {.assistant = definition.name, .input_json = json::serialize(json::object{{"message", message}}), .context = context});
+    const json::object input = message != nullptr ? json::object{{"message", *message}} : json::object{{definition.kind, definition.name}};
+    const std::string name = definition.kind == "assistant" ? definition.name : definition.kind + " " + definition.name;
+    auto started = parts_.journal->start_run({.assistant = name, .input_json = parts_.redact(json::serialize(input)), .context = context});
     if (!started) return fail(std::move(started.error()));
     context.run = *started;
+    if (auto* const span = trace::current_span()) span->set("sabir.run.id", context.run);
   }
 
-  Run run(definition, std::move(tools), std::move(opening), std::move(history));
+  Run run(definition, std::move(opened.tools), std::move(opened.opening), std::move(opened.history));
   Result<std::string> content;
   Answer answer;
   {
-    Execution execution(parts_, events, run, **model, std::move(parameters), context, std::move(cancelled));
+    Execution execution(parts_, events, run, *opened.model, definition, std::move(opened.parameters), context, std::move(cancelled));
     content = execution.go(message);
     answer = std::move(execution.answer);
   }
@@ -332,7 +386,7 @@ Result<Answer> Runner::run(const Definition& definition, const std::string& mess
     const bool was_cancelled = !content && content.error().code == ErrorCode::kCancelled;
     const json::object output = content ? json::object{{"content", *content}} : json::object{{"error", to_json(content.error())}};
     auto ended = parts_.journal->finish_run(context.run, content ? "finished" : was_cancelled ? "cancelled" : "failed",
-                                            json::serialize(output));
+                                            parts_.redact(json::serialize(output)));
     if (!ended) log(LogLevel::kWarning, "the end of a run was not recorded: " + ended.error().message);
   }
   if (!content) return fail(std::move(content.error()));

@@ -29,7 +29,7 @@ class ScriptedModel final : public models::Model {
 
   void says(std::string content) {
     turns.push_back([content](const models::Request&, const models::OnEvent& on_event) -> Result<models::Reply> {
-      on_event({content, -1});
+      if (on_event) on_event({content, -1});
       models::Reply reply;
       reply.content = content;
       reply.finish_reason = "stop";
@@ -59,7 +59,7 @@ class FakeTools final : public ToolCaller {
                              {"mean", "cpp/stats.mean", "Mean.", {}, false},
                              {"charge", "ruby/bank.charge", "Charge.", {}, true}};
   }
-  Result<std::string> call(const std::string& address, const std::string& arguments_json, const CallContext& context,
+  Result<std::string> call(const std::string& address, const std::string& arguments_json, const std::string&, const CallContext& context,
                            Clock::time_point) override {
     {
       const std::lock_guard hold(mutex);
@@ -165,6 +165,22 @@ TEST_F(RunnerTest, AConversationGoesOnWhereItStopped) {
   model_->says("Alone.");
   ASSERT_TRUE(runner().run(definition_, "Two", "c1", {.user = "other"}, {}).has_value());
   EXPECT_EQ(model_->requests.back().messages.size(), 2U);
+}
+
+TEST_F(RunnerTest, ARunThatNobodyListensToIsNotStreamed) {
+  std::vector<bool> listened;
+  for (const bool listens : {false, true}) {
+    model_->turns.push_back([&](const models::Request&, const models::OnEvent& on_event) -> Result<models::Reply> {
+      listened.push_back(static_cast<bool>(on_event));
+      models::Reply reply;
+      reply.content = "Done.";
+      return reply;
+    });
+    Events events;
+    if (listens) events.text = [](std::string_view) {};
+    ASSERT_TRUE(runner().run(definition_, "One", "", {}, events).has_value());
+  }
+  EXPECT_EQ(listened, (std::vector<bool>{false, true}));
 }
 
 TEST_F(RunnerTest, AnIrreversibleCallIsMadeOnlyWithAPersonsConsent) {

@@ -1,5 +1,6 @@
 #include "sabir/base/json.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace sabir {
@@ -50,36 +51,58 @@ void write_double(double value, std::string& out) {
   if (text.find_first_of(".en") == std::string_view::npos) out += ".0";
 }
 
+void new_line(std::string& out, int spaces) {
+  if (spaces < 0) return;
+  out += '\n';
+  out.append(static_cast<std::size_t>(spaces), ' ');
+}
+
+// Most strings have nothing to escape.
+void write_string(std::string_view text, std::string& out) {
+  if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; })) {
+    out += json::serialize(json::string_view(text));
+    return;
+  }
+  out += '"';
+  out += text;
+  out += '"';
+}
+
+void write(const json::value& value, std::string& out, int indent);
+
 // `indent` < 0 writes everything on one line.
+void write_object(const json::object& object, std::string& out, int indent) {
+  const int inner = indent >= 0 ? indent + 2 : -1;
+  out += '{';
+  bool first = true;
+  for (const auto& member : object) {
+    if (!first) out += ',';
+    first = false;
+    new_line(out, inner);
+    write_string(member.key(), out);
+    out += indent >= 0 ? ": " : ":";
+    write(member.value(), out, inner);
+  }
+  if (!first) new_line(out, indent);
+  out += '}';
+}
+
 void write(const json::value& value, std::string& out, int indent) {
-  const bool wide = indent >= 0;
-  const auto new_line = [&](int spaces) {
-    if (wide) out += "\n" + std::string(static_cast<std::size_t>(spaces), ' ');
-  };
-  const int inner = wide ? indent + 2 : -1;
-  if (value.is_object() && !value.get_object().empty()) {
-    out += '{';
-    bool first = true;
-    for (const auto& member : value.get_object()) {
-      if (!first) out += ',';
-      first = false;
-      new_line(inner);
-      out += json::serialize(member.key());
-      out += wide ? ": " : ":";
-      write(member.value(), out, inner);
-    }
-    new_line(indent);
-    out += '}';
+  const int inner = indent >= 0 ? indent + 2 : -1;
+  if (value.is_object()) {
+    write_object(value.get_object(), out, indent);
+  } else if (value.is_string()) {
+    write_string(value.get_string(), out);
   } else if (value.is_array() && !value.get_array().empty()) {
     out += '[';
     bool first = true;
     for (const auto& item : value.get_array()) {
       if (!first) out += ',';
       first = false;
-      new_line(inner);
+      new_line(out, inner);
       write(item, out, inner);
     }
-    new_line(indent);
+    new_line(out, indent);
     out += ']';
   } else if (value.is_double()) {
     write_double(value.get_double(), out);
@@ -99,6 +122,12 @@ std::string pretty_json(const json::value& value) {
 std::string compact_json(const json::value& value) {
   std::string out;
   write(value, out, -1);
+  return out;
+}
+
+std::string compact_json(const json::object& object) {
+  std::string out;
+  write_object(object, out, -1);
   return out;
 }
 

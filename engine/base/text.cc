@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <cstdint>
+#include <cstring>
 
 namespace sabir {
 namespace {
@@ -82,12 +83,8 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return text + "?";
 }
 
-std::string fingerprint(std::string_view bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : bytes) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3ULL;
-  }
+namespace {
+std::string as_hex(std::uint64_t hash) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::string out(16, '0');
   for (int i = 15; i >= 0; --i) {
@@ -95,6 +92,32 @@ std::string fingerprint(std::string_view bytes) {
     hash >>= 4;
   }
   return out;
+}
+}  // namespace
+
+std::string fingerprint(std::string_view bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : bytes) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 0x100000001b3ULL;
+  }
+  return as_hex(hash);
+}
+
+std::string fingerprint_of_content(std::string_view bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  const auto add = [&hash](std::uint64_t word) {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+    hash ^= hash >> 32U;  // a product's lower half knows nothing of its factors' upper halves
+  };
+  add(bytes.size());
+  for (; bytes.size() >= sizeof(std::uint64_t); bytes.remove_prefix(sizeof(std::uint64_t))) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), sizeof(word));
+    add(word);
+  }
+  for (const char c : bytes) add(static_cast<unsigned char>(c));
+  return as_hex(hash);
 }
 
 std::vector<std::string_view> split_lines(std::string_view text) {
@@ -126,9 +149,36 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return out;
 }
 
+namespace {
+constexpr std::uint64_t kOnes = 0x0101010101010101U;
+constexpr std::uint64_t kHighBits = kOnes * 0x80U;
+
+std::uint64_t word_at(std::string_view text, std::size_t at) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, text.data() + at, sizeof word);
+  return word;
+}
+}  // namespace
+
+std::size_t plain_json_bytes(std::string_view text) {
+  std::size_t at = 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    const std::uint64_t word = word_at(text, at);
+    const std::uint64_t quote = word ^ (kOnes * '"');
+    const std::uint64_t backslash = word ^ (kOnes * '\\');
+    // The highest bit of a byte: not ASCII, below a space, or equal to one of the two.
+    if (((word | (word - kOnes * ' ') | (quote - kOnes) | (backslash - kOnes)) & kHighBits) != 0) break;
+  }
+  return at;
+}
+
 std::size_t find_invalid_utf8(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
+    if (i + 8 <= text.size() && (word_at(text, i) & kHighBits) == 0) {
+      i += 8;
+      continue;
+    }
     const auto lead = static_cast<unsigned char>(text[i]);
     if (lead < 0x80) {
       ++i;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "sabir/base/json.h"
 
 namespace sabir {
@@ -53,6 +55,33 @@ TEST(Json, NumbersReadAsPeopleWriteThem) {
   EXPECT_EQ(compact_json(value), R"({"a":[6.0,0.25,1e+300,-3,4.571428571428571],"b":{},"c":[]})");
   EXPECT_EQ(pretty_json(parse_json(R"({"a":[1]})").value()), "{\n  \"a\": [\n    1\n  ]\n}");
   EXPECT_EQ(parse_json(compact_json(value)).value(), value);
+}
+
+TEST(Json, StringsAreEscapedAsElsewhere) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text = std::string("a") + static_cast<char>(byte) + "b";
+    EXPECT_EQ(compact_json(json::value(text)), json::serialize(json::string(text))) << byte;
+    const json::object object{{text, json::array{text}}};
+    EXPECT_EQ(compact_json(object), json::serialize(object)) << byte;
+    EXPECT_EQ(compact_json(object), compact_json(json::value(object))) << byte;
+  }
+  EXPECT_EQ(compact_json(json::object{}), "{}");
+  EXPECT_EQ(pretty_json(json::object{{"a", json::object{}}, {"b", json::object{{"c", "d"}}}}), "{\n  \"a\": {},\n  \"b\": {\n    \"c\": \"d\"\n  }\n}");
+}
+
+TEST(Fingerprint, EveryBitOfAContentCounts) {
+  std::set<std::string> seen;
+  std::size_t asked = 0;
+  for (std::size_t size = 0; size < 40; ++size) {
+    const std::string zeros(size, '\0');
+    for (std::size_t bit = 0; bit <= size * 8; ++bit, ++asked) {
+      std::string text = zeros;
+      if (bit < size * 8) text[bit / 8] = static_cast<char>(1U << (bit % 8));
+      seen.insert(fingerprint_of_content(text));
+    }
+  }
+  EXPECT_EQ(seen.size(), asked);
+  EXPECT_EQ(fingerprint_of_content("abc").size(), 16U);
 }
 
 TEST(Json, AnErrorSurvivesTheWire) {

@@ -63,7 +63,7 @@ TEST(BridgeSchema, InvalidSchemaIsAnErrorText) {
 }
 
 TEST(BridgeTree, IsFlatInPreorder) {
-  for (const char* language : {"python", "ruby", "cpp"}) {
+  for (const char* language : {"python", "ruby", "cpp", "java"}) {
     sb_buf error{};
     sb_tree* tree = sb_tree_parse(view(language), view("f(1, 2)"), &error);
     ASSERT_NE(tree, nullptr) << take(error);
@@ -162,6 +162,46 @@ TEST_F(BridgeTemplates, ListsTheVariablesThatItReads) {
   sb_buf out{};
   EXPECT_EQ(sb_templates_variables(templates_, view("a"), &out), 0);
   EXPECT_EQ(take(out), R"(["n","user"])");
+}
+
+// Texts by name, with a number for each content.
+struct Numbered {
+  std::map<std::string, std::pair<std::uint64_t, std::string>, std::less<>> texts;
+  static int load(void* self, sb_str name, sb_str* text, std::uint64_t* version) {
+    auto& texts = static_cast<Numbered*>(self)->texts;
+    const auto found = texts.find(std::string_view(name.data, name.size));
+    if (found == texts.end()) return 0;
+    *version = found->second.first;
+    *text = view(found->second.second);
+    return 1;
+  }
+};
+
+TEST(BridgeKeptTemplates, AreParsedOnceForEachNumber) {
+  Numbered numbered;
+  sb_templates* const templates = sb_templates_keeping(1'000'000, view("<<mark"));
+  const auto render = [&](std::string_view name, std::string_view defaults = "") {
+    const sb_reading reading{&Numbered::load, nullptr, &numbered, view("<<secret"), nullptr, view("")};
+    sb_buf out{};
+    const int status = sb_templates_render_kept(templates, &reading, view(name), view(R"({"x": 1})"), view(defaults), &out);
+    return std::to_string(status) + take(out);
+  };
+  numbered.texts = {{"page", {1, "{% include 'part' %} {{ x }}"}}, {"part", {2, "one {% if false %}"}}};
+  EXPECT_NE(render("page").find(R"("template":"part","line":1)"), std::string::npos) << render("page");
+  numbered.texts["part"] = {3, "two"};
+  EXPECT_EQ(render("page"), "0two 1");
+  numbered.texts["part"] = {3, "what the same number says is not read again"};
+  EXPECT_EQ(render("page"), "0two 1");
+  numbered.texts["part"] = {4, "{{ y }}"};
+  EXPECT_EQ(render("page", R"({"x": 5, "y": 6})"), "06 1");
+  EXPECT_NE(render("page").find(R"("message":"'y' is undefined","template":"part","line":1,"column":4)"), std::string::npos) << render("page");
+  numbered.texts["h"] = {5, "<<mark0\xee\x80\x81 {{ '<<mark' }}1\xee\x80\x81 {{ '\\n<<mark2\xee\x80\x81'|upper }}"};
+  EXPECT_EQ(render("h"), "0<<secret0\xee\x80\x81 <<mark1\xee\x80\x81 \n<<SECRET2\xee\x80\x81");
+  for (std::uint64_t i = 10; i < 2000; ++i) {
+    numbered.texts["page"] = {i, std::to_string(i)};
+    ASSERT_EQ(render("page"), "0" + std::to_string(i));
+  }
+  sb_templates_free(templates);
 }
 
 TEST(BridgeDigest, MatchesTheStandardsExample) {

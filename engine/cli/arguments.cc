@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
+#include "sabir/protocol/raw_json.h"
 
 namespace sabir::cli {
 namespace {
@@ -99,16 +101,68 @@ json::value read_by_schema(const std::string& text, const json::object& schema) 
   return json::value(text);
 }
 
+namespace {
+
+// The text that --args gives or names.
+Result<std::string> whole_text(const std::string& whole) {
+  if (whole != "-" && whole.front() != '@') return whole;
+  auto read = whole == "-" ? read_standard_input() : read_file(whole.substr(1), kMostInput);
+  if (!read) return fail(ErrorCode::kUsage, "--args: " + read.error().message);
+  return std::move(*read);
+}
+
+}  // namespace
+
+Result<std::string> read_arguments_text(const std::vector<std::string>& words, const std::string& whole, const json::object& properties) {
+  std::string given = whole;
+  if (!whole.empty()) {
+    auto text = whole_text(whole);
+    if (!text) return fail(std::move(text.error()));
+    given = std::move(*text);
+    if (given.empty() || given.front() == '@' || given == "-") return fail(ErrorCode::kUsage, "--args must be a JSON object");
+  }
+  auto arguments = read_arguments(words, given, properties);
+  if (!arguments) return fail(std::move(arguments.error()));
+  // Values whose text says more than the value that was read from it.
+  std::map<std::string, std::string, std::less<>> exact;
+  if (!given.empty()) {
+    if (auto members = protocol::raw_members(given)) {
+      for (const auto& member : *members) {
+        if (protocol::has_long_integer(member.value)) exact[protocol::unquote("\"" + std::string(member.key) + "\"")] = member.value;
+      }
+    }
+  }
+  for (const auto& text : words) {
+    const auto word = split_word(text);
+    if (!word) continue;
+    exact.erase(word->name);
+    const auto* value = arguments->if_contains(word->name);
+    const bool as_json = word->raw || (value && !value->is_string());
+    if (as_json && protocol::check_json(word->value) && protocol::has_long_integer(word->value)) exact[word->name] = word->value;
+  }
+  if (exact.empty()) return json::serialize(*arguments);
+  std::string out = "{";
+  for (const auto& [name, value] : *arguments) {
+    const auto found = exact.find(name);
+    out += (out.size() > 1 ? "," : "") + protocol::quote(name) + ":" + (found != exact.end() ? found->second : json::serialize(value));
+  }
+  return out + "}";
+}
+
+Result<std::string> read_variables(const std::vector<std::string>& words, const std::string& whole, const json::object& front_matter) {
+  json::error_code none;
+  json::object properties;
+  const json::value front(front_matter);
+  if (const auto* own = front.find_pointer("/input/schema/properties", none); own != nullptr && own->is_object()) properties = own->get_object();
+  return read_arguments_text(words, whole, properties);
+}
+
 Result<json::object> read_arguments(const std::vector<std::string>& words, const std::string& whole, const json::object& properties) {
   json::object arguments;
   if (!whole.empty()) {
-    std::string text = whole;
-    if (whole == "-" || whole.front() == '@') {
-      auto read = whole == "-" ? read_standard_input() : read_file(whole.substr(1), kMostInput);
-      if (!read) return fail(ErrorCode::kUsage, "--args: " + read.error().message);
-      text = std::move(*read);
-    }
-    auto value = parse_json(text);
+    auto text = whole_text(whole);
+    if (!text) return fail(std::move(text.error()));
+    auto value = parse_json(*text);
     if (!value) return fail(ErrorCode::kUsage, "--args: " + value.error().message);
     if (!value->is_object()) return fail(ErrorCode::kUsage, "--args must be a JSON object");
     arguments = std::move(value->get_object());

@@ -27,5 +27,9 @@ json::value read_by_schema(const std::string& text, const json::object& schema);
 // `properties` is the input schema's member of that name; empty = every value is JSON where it parses, else a string.
 // `whole` is the value of --args: JSON, @file, or - for standard input; may be empty. Errors: kUsage.
 Result<json::object> read_arguments(const std::vector<std::string>& words, const std::string& whole, const json::object& properties);
+// The same as JSON text, in which integers of any length stand as they were written.
+Result<std::string> read_arguments_text(const std::vector<std::string>& words, const std::string& whole, const json::object& properties);
+// A prompt's variables as JSON text, read by the input.schema of its front matter where it has one.
+Result<std::string> read_variables(const std::vector<std::string>& words, const std::string& whole, const json::object& front_matter);
 
 }  // namespace sabir::cli

@@ -34,5 +34,15 @@ TEST(Arguments, RawJsonIsTakenAsItIsAndMustBeJson) {
   EXPECT_EQ(read_arguments({}, "[1]", {}).error().code, ErrorCode::kUsage);
 }
 
+TEST(Arguments, IntegersOfAnyLengthStandAsTheyWereWritten) {
+  const auto properties = schema(R"({"n":{"type":"integer"},"text":{"type":"string"}})");
+  EXPECT_EQ(read_arguments_text({"n=123456789012345678901234567890", "text=12345678901234567890123", "x:=[1,9223372036854775808999]"}, "", properties).value(),
+            R"({"n":123456789012345678901234567890,"text":"12345678901234567890123","x":[1,9223372036854775808999]})");
+  EXPECT_EQ(read_arguments_text({"b=2"}, R"({"n": -99999999999999999999, "b": 11111111111111111111111, "c": 0.5})", {}).value(),
+            R"({"n":-99999999999999999999,"b":2,"c":5E-1})");
+  EXPECT_EQ(read_arguments_text({"n=3"}, "", properties).value(), R"({"n":3})");
+  EXPECT_EQ(read_arguments_text({}, "@/no/such/file", {}).error().code, ErrorCode::kUsage);
+}
+
 }  // namespace
 }  // namespace sabir::cli

@@ -6,12 +6,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <future>
 #include <thread>
 
 #include "command.h"
 #include "resources.h"
 #include "sabir/base/file.h"
+#include "sabir/base/text.h"
 #include "sabir/net/loop.h"
 #include "sabir/protocol/message.h"
 
@@ -25,10 +27,28 @@ void block_signals(sigset_t& set) {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+void show_reload(const runtime::ReloadReport& report, bool as_json) {
+  if (as_json) {
+    json::array languages;
+    for (const auto& name : report.languages) languages.push_back(json::value(name));
+    json::array files;
+    for (const auto& path : report.paths) files.push_back(json::value(path));
+    json::array problems;
+    for (const auto& problem : report.problems) problems.push_back(to_json(problem));
+    print_json({{"event", "reloaded"}, {"languages", languages}, {"files", files}, {"problems", problems}, {"milliseconds", report.took.count()}});
+    return;
+  }
+  for (const auto& problem : report.problems) note(to_text(problem) + "\n  What worked before keeps serving.");
+  if (!report.languages.empty()) {
+    print("reloaded " + join(report.languages, ", ") + " after a change of " + (report.paths.empty() ? "many files" : join(report.paths, ", ")) + " (" +
+          std::to_string(report.took.count()) + " ms)");
+  }
+}
+
 void run_engine(Globals& globals) {
   sigset_t signals;
   block_signals(signals);
-  auto engine = open_engine(globals.session);
+  auto engine = open_engine(globals.session, [json = globals.json](const runtime::ReloadReport& report) { show_reload(report, json); });
   if (!engine) return fail_with(globals, engine.error());
   if (auto listening = (*engine)->listen(); !listening) {
     listening.error().hint = "`sabir engine status` shows it; `sabir engine stop` ends it.";
@@ -101,13 +121,17 @@ void stop(Globals& globals) {
 }
 
 void attach(Globals& globals) {
+  // One number is a socket; two are pipes to read from and to write to, for languages that cannot pass a socket on.
   const char* text = std::getenv("SABIR_FD");
-  const int fd = text ? std::atoi(text) : -1;
-  if (fd < 3 || ::fcntl(fd, F_GETFD) < 0) {
+  const char* comma = text ? std::strchr(text, ',') : nullptr;
+  const int in = text ? std::atoi(text) : -1;
+  const int out = comma ? std::atoi(comma + 1) : in;
+  if (in < 3 || out < 3 || ::fcntl(in, F_GETFD) < 0 || ::fcntl(out, F_GETFD) < 0) {
     return fail_with(globals, Error(ErrorCode::kUsage, "attach serves an SDK over the socket that SABIR_FD names, and there is none",
                                     "SDKs start it themselves; for a lasting engine use `sabir engine run`."));
   }
-  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  ::fcntl(in, F_SETFD, FD_CLOEXEC);
+  ::fcntl(out, F_SETFD, FD_CLOEXEC);
   ::unsetenv("SABIR_FD");
   sigset_t signals;
   block_signals(signals);
@@ -116,11 +140,11 @@ void attach(Globals& globals) {
     // The SDK reads why from the connection: it has sent hello with id 1.
     std::string frame;
     protocol::append_frame(frame, protocol::make_error("1", engine.error()));
-    [[maybe_unused]] const auto written = ::write(fd, frame.data(), frame.size());
+    [[maybe_unused]] const auto written = ::write(out, frame.data(), frame.size());
     return fail_with(globals, engine.error());
   }
   std::promise<void> closed;
-  (*engine)->serve(fd, [&closed] { closed.set_value(); });
+  (*engine)->serve(in, out, [&closed] { closed.set_value(); });
   // The SDK's end of the connection is what ends an attached engine; Ctrl-C in its terminal reaches the SDK as well.
   closed.get_future().wait();
 }
@@ -140,7 +164,7 @@ void add_engine_commands(Command& app, Globals& globals) {
   add_common(*stopping, globals);
   stopping->callback([&globals] { stop(globals); });
 
-  auto* const attaching = app.add_subcommand("attach", "Serve one SDK over the inherited socket that SABIR_FD names.");
+  auto* const attaching = app.add_subcommand("attach", "Serve one SDK over the inherited socket, or the two pipes, that SABIR_FD names.");
   add_common(*attaching, globals);
   attaching->callback([&globals] { attach(globals); });
 

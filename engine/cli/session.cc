@@ -12,40 +12,113 @@
 
 namespace sabir::cli {
 
-Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options) {
+namespace {
+
+bool set(const char* name) {
+  const char* value = std::getenv(name);
+  return value && *value;
+}
+
+// Its calls belong to a recording of its own, not to an engine that runs for others too.
+bool has_recording(const SessionOptions& options) {
+  return !options.recording.record.empty() || !options.recording.replay.empty() || set("SABIR_RECORD") || set("SABIR_REPLAY");
+}
+
+Result<std::unique_ptr<runtime::Engine>> open_with(const SessionOptions& options, bool live, std::function<void(const runtime::ReloadReport&)> reloaded) {
   auto root = project::find_root(options.directory.empty() ? std::filesystem::current_path() : options.directory);
   if (!root) return fail(std::move(root.error()));
+  runtime::EngineOptions engine;
+  if (!live) {
+    auto choice = recording_choice(options, *root);
+    if (!choice) return fail(std::move(choice.error()));
+    engine.recording = std::move(*choice);
+  }
   auto unpacked = resources();
   if (!unpacked) return fail(std::move(unpacked.error()));
-  runtime::EngineOptions engine;
   engine.root = *root;
   engine.environment = options.environment;
   engine.resources = *unpacked;
   engine.cache = cache_dir();
+  engine.debug = options.debug;
+  engine.reloaded = std::move(reloaded);
+  if (set("TRACEPARENT")) engine.traceparent = std::getenv("TRACEPARENT");
   return runtime::Engine::open(std::move(engine));
 }
 
-Result<std::unique_ptr<Session>> Session::open(const SessionOptions& options) {
+}  // namespace
+
+Result<recordings::Choice> recording_choice(const SessionOptions& options, const std::filesystem::path& root) {
+  const auto& words = options.recording;
+  if (!words.record.empty() && !words.replay.empty()) return fail(ErrorCode::kUsage, "--record and --replay exclude each other");
+  if (words.functions && words.replay.empty() && !set("SABIR_REPLAY")) return fail(ErrorCode::kUsage, "--replay-functions needs --replay FILE");
+  recordings::Choice choice;
+  if (words.record.empty() && words.replay.empty()) {
+    auto told = recordings::choice_from_environment(root);
+    if (!told) return told;
+    choice = std::move(*told);
+    choice.functions = choice.functions || words.functions;
+  } else {
+    choice.mode = words.record.empty() ? recordings::Mode::kReplay : recordings::Mode::kRecord;
+    choice.path = recordings::recording_path(words.record.empty() ? words.replay : words.record, root);
+    choice.functions = words.functions;
+  }
+  if (choice.name.empty()) choice.name = words.name;
+  return choice;
+}
+
+Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options, std::function<void(const runtime::ReloadReport&)> reloaded) {
+  return open_with(options, false, std::move(reloaded));
+}
+
+Result<std::unique_ptr<runtime::Engine>> open_live_engine(const SessionOptions& options) { return open_with(options, true, {}); }
+
+Result<std::unique_ptr<Session>> Session::join(const SessionOptions& options) {
+  if (const char* socket = std::getenv("SABIR_CALL_SOCKET"); socket && *socket && options.join_running) {
+    // Inside a function's process: what is asked for belongs to the running call, with its caller, depth and deadline.
+    if (!options.recording.record.empty() || !options.recording.replay.empty()) {
+      return fail(ErrorCode::kUsage, "inside of a function nothing is recorded or replayed by itself",
+                  "Give --record or --replay to the command that calls the function.");
+    }
+    auto fd = net::connect_unix(socket);
+    if (!fd) {
+      return fail(ErrorCode::kIo, "the call that started this command has ended", "unset SABIR_CALL_SOCKET to use the project's own engine.");
+    }
+    std::unique_ptr<Session> session(new Session());
+    session->fd_ = *fd;
+    session->hello_ = R"({"protocol":{"min":1,"max":1},"role":"client","language":"cli"})";
+    if (auto root = project::find_root(options.directory.empty() ? std::filesystem::current_path() : options.directory)) session->root_ = *root;
+    return session;
+  }
   auto root = project::find_root(options.directory.empty() ? std::filesystem::current_path() : options.directory);
   if (!root) return fail(std::move(root.error()));
-  std::unique_ptr<Session> session(new Session());
-  session->root_ = *root;
-  session->context_ = options.context;
-  if (options.join_running) {
+  if (options.join_running && !has_recording(options)) {
     if (auto socket = runtime::Engine::find_running(*root, options.environment)) {
       if (auto fd = net::connect_unix(*socket)) {
+        std::unique_ptr<Session> session(new Session());
+        session->root_ = *root;
+        session->context_ = options.context;
         session->fd_ = *fd;
-        const json::object hello{{"protocol", {{"min", 1}, {"max", 1}}}, {"role", "client"}, {"language", "cli"}, {"sdk", SABIR_VERSION},
+        json::object hello{{"protocol", {{"min", 1}, {"max", 1}}}, {"role", "client"}, {"language", "cli"}, {"sdk", SABIR_VERSION},
                                  {"project", root->string()},
                                  {"context", {{"user", options.context.user}, {"tenant", options.context.tenant},
                                               {"conversation", options.context.conversation}, {"run", options.context.run}}}};
+        if (set("TRACEPARENT")) hello["traceparent"] = std::getenv("TRACEPARENT");
         session->hello_ = json::serialize(hello);
         return session;
       }
     }
   }
+  return nullptr;
+}
+
+Result<std::unique_ptr<Session>> Session::open(const SessionOptions& options) {
+  auto joined = join(options);
+  if (!joined || *joined) return joined;
   auto engine = open_engine(options);
   if (!engine) return fail(std::move(engine.error()));
+  std::unique_ptr<Session> session(new Session());
+  session->root_ = (*engine)->project().root;
+  session->context_ = options.context;
   session->engine_ = std::move(*engine);
   return session;
 }
@@ -54,13 +127,14 @@ Session::~Session() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Result<protocol::Payload> Session::request(const std::string& method, protocol::Payload params, std::chrono::milliseconds timeout) {
-  if (fd_ >= 0) return remote_request(method, params, timeout);
-  return engine_->request(method, std::move(params), context_, timeout);
+Result<protocol::Payload> Session::request(const std::string& method, protocol::Payload params, std::chrono::milliseconds timeout,
+                                           runtime::Engine::OnNotice on_notice) {
+  if (fd_ >= 0) return remote_request(method, params, timeout, on_notice);
+  return engine_->request(method, std::move(params), context_, timeout, std::move(on_notice));
 }
 
 Result<protocol::Payload> Session::remote_request(const std::string& method, const protocol::Payload& params,
-                                                  std::chrono::milliseconds timeout) {
+                                                  std::chrono::milliseconds timeout, const runtime::Engine::OnNotice& on_notice) {
   std::string out;
   std::int64_t hello_id = 0;
   if (!greeted_) {
@@ -71,7 +145,7 @@ Result<protocol::Payload> Session::remote_request(const std::string& method, con
   const std::int64_t id = next_id_++;
   std::vector<std::string> blobs;
   for (const auto& blob : params.blobs) blobs.push_back(blob.data);
-  protocol::append_frame(out, protocol::make_request(id, method, params.json), blobs);
+  protocol::append_frame(out, protocol::make_request(id, method, params.json), protocol::views_of(blobs));
   std::string_view rest = out;
   while (!rest.empty()) {
     const auto n = ::write(fd_, rest.data(), rest.size());
@@ -86,6 +160,11 @@ Result<protocol::Payload> Session::remote_request(const std::string& method, con
     if (!frame) return fail(std::move(frame.error()));
     if (*frame) {
       auto message = protocol::parse_message((*frame)->json);
+      if (message && message->kind == protocol::MessageKind::kNotification && on_notice) {
+        const auto members = protocol::raw_members(message->params);
+        if (members && protocol::find_member(*members, "id") == std::to_string(id)) on_notice(message->method, message->params);
+        continue;
+      }
       if (!message || message->kind != protocol::MessageKind::kResponse) continue;
       if (message->number() == hello_id && !message->error.empty()) return fail(protocol::error_of(message->error));
       if (message->number() != id) continue;
@@ -109,7 +188,11 @@ Result<protocol::Payload> Session::remote_request(const std::string& method, con
 }
 
 Result<json::object> Session::ask(const std::string& method, const json::object& params, std::chrono::milliseconds timeout) {
-  auto payload = protocol::deflate(json::serialize(params));
+  return ask_text(method, json::serialize(params), timeout);
+}
+
+Result<json::object> Session::ask_text(const std::string& method, std::string params, std::chrono::milliseconds timeout) {
+  auto payload = protocol::deflate(std::move(params));
   if (!payload.blobs.empty()) {
     payload.json.pop_back();
     payload.json += protocol::blob_list(payload.blobs, "") + "}";

@@ -14,24 +14,39 @@
 
 namespace sabir::cli {
 
+// What a command line says of recordings; the environment says the rest.
+struct RecordingWords {
+  std::string record;
+  std::string replay;
+  bool functions = false;
+  std::string name;                 // what the command is called in a folder of recordings
+};
+
 struct SessionOptions {
   std::filesystem::path directory;  // where to look for the project; "" = the current folder
   std::string environment = "development";
   CallContext context;
   bool join_running = true;
+  bool debug = false;               // workers run on this terminal
+  RecordingWords recording;
 };
 
 class Session {
  public:
   // Errors: kNoProject, kConfig, whatever opening the engine gives.
   static Result<std::unique_ptr<Session>> open(const SessionOptions& options);
+  // The running engine's, or that of the call that this command belongs to; null where there is neither. Errors: kNoProject, kIo.
+  static Result<std::unique_ptr<Session>> join(const SessionOptions& options);
   ~Session();
 
   // The method's result object. Errors: the method's own; kTimeout.
-  Result<protocol::Payload> request(const std::string& method, protocol::Payload params, std::chrono::milliseconds timeout);
+  Result<protocol::Payload> request(const std::string& method, protocol::Payload params, std::chrono::milliseconds timeout,
+                                    runtime::Engine::OnNotice on_notice = {});
   // The same with JSON in and out, blobs put in their places.
   Result<json::object> ask(const std::string& method, const json::object& params,
                            std::chrono::milliseconds timeout = std::chrono::seconds(60));
+  // `params` is the text of an object.
+  Result<json::object> ask_text(const std::string& method, std::string params, std::chrono::milliseconds timeout = std::chrono::seconds(60));
 
   bool remote() const { return fd_ >= 0; }
   // Only for a session that is not remote.
@@ -40,7 +55,8 @@ class Session {
 
  private:
   Session() = default;
-  Result<protocol::Payload> remote_request(const std::string& method, const protocol::Payload& params, std::chrono::milliseconds timeout);
+  Result<protocol::Payload> remote_request(const std::string& method, const protocol::Payload& params, std::chrono::milliseconds timeout,
+                                           const runtime::Engine::OnNotice& on_notice);
 
   std::filesystem::path root_;
   CallContext context_;
@@ -52,7 +68,14 @@ class Session {
   protocol::FrameReader reader_;
 };
 
+// What to record or replay by the command line and the environment, the former stronger. Errors: kUsage.
+Result<recordings::Choice> recording_choice(const SessionOptions& options, const std::filesystem::path& root);
+
+// The same with live models, whatever the environment says of recordings.
+Result<std::unique_ptr<runtime::Engine>> open_live_engine(const SessionOptions& options);
+
 // Opens the engine in this process, whether or not one runs already.
-Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options);
+Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options,
+                                                     std::function<void(const runtime::ReloadReport&)> reloaded = {});
 
 }  // namespace sabir::cli

@@ -6,9 +6,11 @@
 #include <fstream>
 #include <thread>
 
+#include "explained.h"
 #include "prompt_file.h"
 #include "sabir/base/ids.h"
 #include "sabir/completions/renderer.h"
+#include "sabir/completions/tokens.h"
 
 namespace sabir::completions {
 namespace {
@@ -28,11 +30,13 @@ class Completions : public testing::Test {
   }
   std::string text(const std::string& name, const json::object& variables = {}) const {
     auto rendered = Renderer(root_).render(name, variables);
+    expect_explained(Renderer(root_), name, variables);
     return rendered ? rendered->text : "ERROR " + to_text(rendered.error());
   }
   Error error(const std::string& name, const json::object& variables = {}) const {
     auto rendered = Renderer(root_).render(name, variables);
     EXPECT_FALSE(rendered.has_value()) << rendered->text;
+    expect_explained(Renderer(root_), name, variables);
     return rendered ? Error() : rendered.error();
   }
 
@@ -52,6 +56,14 @@ TEST_F(Completions, PartsMeetInATemplateByteForByte) {
   EXPECT_EQ(text("prompt_parts/part1"), "You are a helpful clerk.");
 }
 
+TEST_F(Completions, MacrosAreImportedFromParts) {
+  write("prompt_parts/format.txt", "{% macro bullets(items) %}{% for item in items %}\n- {{ item }}{% endfor %}{% endmacro %}");
+  write("a.j2", "{% from 'format' import bullets %}Facts:{{ bullets(facts) }}");
+  EXPECT_EQ(text("a", {{"facts", {"one", "two"}}}), "Facts:\n- one\n- two");
+  write("b.j2", "{% import 'prompt_parts/format.txt' as format %}{{ format.bullets(facts, 1) }}");
+  EXPECT_EQ(error("b", {{"facts", {"one"}}}).file, "completions/b.j2");
+}
+
 TEST_F(Completions, WhiteSpaceIsKeptAsJinja2KeepsIt) {
   write("a.j2", "{% if true %}\n  x\n{% endif %}\n{%- for i in [1, 2] %}\n- {{ i }}\n{%- endfor %}\n\n");
   EXPECT_EQ(text("a"), "\n  x\n\n- 1\n- 2\n");
@@ -65,6 +77,75 @@ TEST_F(Completions, AnEditShowsAtOnce) {
   EXPECT_EQ(renderer.render("a", {})->text, "one");
   write("a.txt", "two");
   EXPECT_EQ(renderer.render("a", {})->text, "two");
+}
+
+TEST_F(Completions, AnEditOfAPartShowsAtOnceWhateverItsSizeAndTime) {
+  write("a.j2", "{% include 'p' %}|{% include ['none', 'p'] %}|{% from 'm' import f %}{{ f() }}");
+  write("prompt_parts/p.txt", "one");
+  write("prompt_parts/m.txt", "{% macro f() %}1{% endmacro %}");
+  const Renderer renderer(root_);
+  EXPECT_EQ(renderer.render("a", json::object{})->text, "one|one|1");
+  const auto part = root_ / "completions/prompt_parts/p.txt";
+  const auto time = std::filesystem::last_write_time(part);
+  write("prompt_parts/p.txt", "two");
+  std::filesystem::last_write_time(part, time);
+  EXPECT_EQ(renderer.render("a", json::object{})->text, "two|two|1");
+  write("prompt_parts/m.txt", "{% macro f() %}2{% endmacro %}");
+  EXPECT_EQ(renderer.render("a", json::object{})->text, "two|two|2");
+  // A file that now comes first, one that comes back, and a template that extends another.
+  write("prompt_parts/p.j2", "three");
+  EXPECT_EQ(renderer.render("a", json::object{})->text, "three|three|2");
+  std::filesystem::remove(root_ / "completions/prompt_parts/p.j2");
+  EXPECT_EQ(renderer.render("a", json::object{})->text, "two|two|2");
+  std::filesystem::remove(part);
+  EXPECT_EQ(renderer.render("a", json::object{}).error().line, 1);
+  write("base.j2", "<{% block b %}{% endblock %}>");
+  write("c.j2", "{% extends 'base' %}{% block b %}x{% endblock %}");
+  EXPECT_EQ(renderer.render("c", json::object{})->text, "<x>");
+  write("base.j2", "[{% block b %}{% endblock %}]");
+  EXPECT_EQ(renderer.render("c", json::object{})->text, "[x]");
+  write("c.j2", "{% extends 'c' %}");
+  EXPECT_NE(renderer.render("c", json::object{}).error().message.find("extends itself"), std::string::npos);
+}
+
+TEST_F(Completions, ManyTemplatesDoNotCrowdOutTheRight) {
+  const Renderer renderer(root_);
+  for (int i = 0; i < 1500; ++i) write("t" + std::to_string(i) + ".txt", "text {{ " + std::to_string(i) + " }}");
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 1500; ++i) ASSERT_EQ(renderer.render("t" + std::to_string(i), json::object{})->text, "text " + std::to_string(i));
+  }
+}
+
+TEST_F(Completions, AHeadingsMarkIsTheRenderingsOwn) {
+  // Even one that a template takes apart and shows tells nothing of the next.
+  write("p.prompt", "{% set shown %}\n== system ==\n{% endset %}\n== user ==\n{{ shown|list|join('.') }} {{ q }}\n");
+  const Renderer renderer(root_);
+  const auto first = renderer.render("p", {{"q", "hello"}});
+  ASSERT_TRUE(first.has_value()) << to_text(first.error());
+  std::string mark;
+  for (const char c : first->text.substr(0, first->text.find("hello"))) {
+    if (c != '.') mark += c;
+  }
+  const auto at = mark.find("\xee\x80\x80");
+  ASSERT_NE(at, std::string::npos);
+  const auto second = renderer.render("p", {{"q", mark.substr(at)}});
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->messages.size(), 1U);
+  write("s.prompt", "== user ==\n{{ \"a\n== assistant ==\nb\" }}\n");
+  EXPECT_EQ(renderer.render("s", json::object{})->messages.size(), 2U) << "a text over several lines has headings as any other";
+}
+
+TEST_F(Completions, VariablesMayComeAsText) {
+  write("p.prompt", "---\ninput:\n  defaults: {a: 1, b: [2.5]}\n---\n{{ a }} {{ b }} {{ c }}");
+  const Renderer renderer(root_);
+  EXPECT_EQ(renderer.render_json("p", R"({"c": "\u00e9", "a": 18446744073709551615})")->text, "18446744073709551615 [2.5] é");
+  for (const char* bad : {"[]", "", "{", R"({"a": "\ud800"})", "{} x"}) {
+    const auto rendered = renderer.render_json("p", bad);
+    ASSERT_FALSE(rendered.has_value()) << bad;
+    EXPECT_EQ(rendered.error().code, ErrorCode::kInvalidArguments) << bad;
+  }
+  const auto deep = renderer.render_json("p", "{\"c\":" + std::string(5000, '[') + std::string(5000, ']') + "}");
+  EXPECT_EQ(deep.error().code, ErrorCode::kInvalidArguments);
 }
 
 TEST_F(Completions, APromptsRolesBecomeMessages) {
@@ -175,6 +256,7 @@ TEST_F(Completions, AnEndlessTemplateEndsSoon) {
   write("loop.j2", "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}");
   write("macro.j2", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}");
   write("self.j2", "{% include 'self.j2' %}");
+  write("double.j2", "{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}");
   // Processor time of this thread: a machine that has much else to do makes no difference.
   const auto used = [] {
     timespec time{};
@@ -185,14 +267,14 @@ TEST_F(Completions, AnEndlessTemplateEndsSoon) {
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
   constexpr int kMostMs = 1000;
 #else
-  constexpr int kMostMs = 250;
+  constexpr int kMostMs = 100;
 #endif
 #else
-  constexpr int kMostMs = 250;
+  constexpr int kMostMs = 100;
 #endif
-  for (const char* name : {"loop", "macro", "self"}) {
+  for (const char* name : {"loop", "macro", "self", "double"}) {
     const auto start = used();
-    const auto e = error(name);
+    const auto e = Renderer(root_).render(name, json::object()).error();
     EXPECT_EQ(e.code, ErrorCode::kTemplate) << name;
     EXPECT_FALSE(e.message.empty());
     EXPECT_LT((used() - start) / std::chrono::milliseconds(1), kMostMs) << name;
@@ -281,6 +363,28 @@ TEST_F(Completions, ThreadsMayRenderAtOnce) {
     });
   }
   for (auto& thread : threads) thread.join();
+}
+
+TEST(PromptTokens, AModelsNameTellsItsEncoding) {
+  for (const char* name : {"gpt-5", "gpt-5.1", "gpt-5-mini-2025-08-07", "gpt-4o", "gpt-4o-mini", "gpt-4.1-nano", "o3-mini",
+                           "ft:gpt-4o-mini:shop::x", "gpt-oss-20b"}) {
+    EXPECT_EQ(encoding_of(name), "o200k_base") << name;
+  }
+  for (const char* name : {"gpt-4", "gpt-4-turbo", "gpt-3.5-turbo", "text-embedding-3-small", "ft:gpt-4:a"}) EXPECT_EQ(encoding_of(name), "cl100k_base") << name;
+  for (const char* name : {"", "gpt", "gpt-40", "gpt-50", "o1x", "llama-3", "ft:", "my-gpt-4"}) EXPECT_EQ(encoding_of(name), "") << name;
+}
+
+TEST(PromptTokens, AChatCountsAsOpenAiDocuments) {
+  // What its service answers as prompt_tokens for this one message.
+  auto chat = count_chat(Tokens("gpt-4"), {{{"role", "user"}, {"content", "Hello"}}});
+  EXPECT_EQ(chat.total(), 8U);
+  EXPECT_EQ(chat.text, 1U);
+  chat = count_chat(Tokens("gpt-4o"), {{{"role", "system"}, {"content", "hello world"}}, {{"role", "user"}, {"content", ""}}});
+  EXPECT_EQ(chat.messages, (std::vector<std::size_t>{2, 0}));
+  EXPECT_EQ(chat.overhead, 11U);
+  EXPECT_TRUE(Tokens("gpt-4o").is_exact());
+  EXPECT_FALSE(Tokens("llama").is_exact());
+  EXPECT_EQ(Tokens("llama").count("hello world"), 2U);
 }
 
 TEST(PromptFile, TheBodyKeepsItsLineNumbers) {

@@ -63,14 +63,19 @@ Result<Folder::Found> Folder::find(std::string_view asked, bool for_include) con
   const bool part_first = for_include && own.find('/') == std::string::npos;
   add(part_first ? part : own);
   add(part_first ? own : part);
+  std::vector<std::filesystem::path> passed_over;
   for (const auto& candidate : candidates) {
     const auto path = base_ / candidate;
     std::error_code ec;
-    if (!is_template(path) || !std::filesystem::is_regular_file(path, ec)) continue;
+    if (!is_template(path)) continue;
+    if (!std::filesystem::is_regular_file(path, ec)) {
+      passed_over.push_back(path);
+      continue;
+    }
     const auto real = inside(path);
     if (!real) return outside();
     const std::string normal = std::filesystem::path(candidate).lexically_normal().generic_string();
-    return Found{*real, normal, "completions/" + normal};
+    return Found{*real, path, normal, "completions/" + normal, std::move(passed_over)};
   }
 
   std::vector<std::string> names;

@@ -19,9 +19,11 @@ class Folder {
   explicit Folder(const std::filesystem::path& project_root) : base_(project_root / "completions") {}
 
   struct Found {
-    std::filesystem::path path;
+    std::filesystem::path path;   // without links
+    std::filesystem::path asked;  // as the name leads there
     std::string name;  // below completions/, with extension: "support/refund.prompt"
     std::string file;  // as errors show it: "completions/support/refund.prompt"
+    std::vector<std::filesystem::path> passed_over;  // what would have been found before, were it there
   };
   // "support/refund", "support/refund.prompt", "prompt_parts/part1.txt" or, for parts, "part1". With `for_include` a
   // short name means a part first. Errors: kNotFound with the nearest names, kTemplate for a name that leads outside.

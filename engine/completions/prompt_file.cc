@@ -2,8 +2,9 @@
 
 #include <array>
 
+#include "budget.h"
+#include "granted_calls.h"
 #include "sabir/base/text.h"
-#include "sabir/project/project.h"
 
 namespace sabir::completions {
 namespace {
@@ -49,8 +50,8 @@ Result<void> check_front_matter(const json::object& front, const std::string& fi
     if (!ok) ok.error().code = ErrorCode::kTemplate;
     return ok;
   };
-  if (auto ok = known(front, {"description", "model", "parameters", "input", "output"}, ""); !ok) return ok;
-  for (const std::string_view key : {"parameters", "input", "output"}) {
+  if (auto ok = known(front, {"description", "model", "parameters", "input", "output", "budget", "parts", "functions", "calls"}, ""); !ok) return ok;
+  for (const std::string_view key : {"parameters", "input", "output", "budget", "parts"}) {
     if (auto ok = expect_object(front, key, file, positions, ""); !ok) return ok;
   }
   for (const std::string_view key : {"description", "model"}) {
@@ -69,7 +70,8 @@ Result<void> check_front_matter(const json::object& front, const std::string& fi
     if (auto ok = known(output->get_object(), {"schema"}, "/output"); !ok) return ok;
     if (auto ok = expect_object(output->get_object(), "schema", file, positions, "/output"); !ok) return ok;
   }
-  return {};
+  if (auto ok = check_functions(front, file, positions); !ok) return ok;
+  return check_budget(front, file, positions);
 }
 
 }  // namespace
@@ -130,6 +132,7 @@ Result<PromptFile> parse_prompt(std::string_view raw, const std::string& file) {
                         .at(file, 2));
       }
       if (auto ok = check_front_matter(prompt.front_matter, file, positions); !ok) return fail(std::move(ok.error()));
+      prompt.positions = std::move(positions);
       prompt.body = std::string(text.substr(std::min(end + 1, text.size())));
       prompt.lines_before = lines;
       return prompt;
@@ -150,8 +153,7 @@ Result<std::string> RoleMarks::mark(std::string_view body, const std::string& fi
     const std::string_view word = heading_word(line);
     const int role = word.empty() ? -1 : role_index(word);
     if (role >= 0) {
-      out += kOpen;
-      out += secret_;
+      out += opening();
       out += static_cast<char>('0' + role);
       out += kClose;
     } else {
@@ -169,17 +171,23 @@ Result<std::string> RoleMarks::mark(std::string_view body, const std::string& fi
   return out;
 }
 
+std::string RoleMarks::opening() const { return std::string(kOpen) + secret_; }
+
 RoleMarks::Split RoleMarks::split(std::string_view rendered) const {
   Split split;
-  const std::string open = std::string(kOpen) + secret_;
+  split.text.reserve(rendered.size());
+  const std::string open = opening();
   std::string_view role;
+  const std::size_t whole = rendered.size();
   const auto close_message = [&](std::string_view content) {
-    split.text += content;
     const std::string_view trimmed = trim(content);
+    const std::size_t start = split.text.size() + static_cast<std::size_t>(trimmed.data() - content.data());
+    split.text += content;
     if (role.empty()) {
       split.text_before = !trimmed.empty();
     } else if (!trimmed.empty()) {
       split.messages.push_back({{"role", role}, {"content", trimmed}});
+      split.starts.push_back(start);
     }
   };
   while (true) {
@@ -189,7 +197,9 @@ RoleMarks::Split RoleMarks::split(std::string_view rendered) const {
     close_message(rendered.substr(0, at));
     const auto number = static_cast<std::size_t>(rendered[index] - '0');
     role = number < kRoles.size() ? kRoles[number] : kRoles[1];
+    const std::size_t from = split.text.size();
     split.text += "== " + std::string(role) + " ==";
+    split.headings.push_back({whole - rendered.size() + at, from, split.text.size()});
     rendered.remove_prefix(std::min(index + 1 + kClose.size(), rendered.size()));
   }
   close_message(rendered);

@@ -12,6 +12,7 @@
 
 #include "sabir/base/error.h"
 #include "sabir/base/json.h"
+#include "sabir/project/project.h"
 
 namespace sabir::completions {
 
@@ -19,6 +20,7 @@ struct PromptFile {
   json::object front_matter;
   std::string body;      // what follows the front matter, line ends as \n
   int lines_before = 0;  // lines of the file before the body
+  project::Positions positions;  // of the front matter, in the file
 };
 
 // `file` is what errors call it. Errors: kTemplate with file, line and column.
@@ -32,12 +34,23 @@ class RoleMarks {
   // Replaces each heading by its mark, line by line. Errors: kTemplate for a heading that is nearly a role.
   Result<std::string> mark(std::string_view body, const std::string& file, int lines_before) const;
 
+  struct Heading {
+    std::size_t mark = 0;  // where its mark stands in the rendered text
+    std::size_t from = 0;  // and where it stands in Split::text
+    std::size_t to = 0;
+  };
   struct Split {
     std::string text;       // headings as they were written
     json::array messages;   // {"role", "content"}; empty when there was no heading
+    std::vector<std::size_t> starts;  // of each message's content in `text`
+    std::vector<Heading> headings;
     bool text_before = false;  // something other than white space stands before the first heading
   };
   Split split(std::string_view rendered) const;
+
+  // What a mark begins with; the role's digit and U+E001 follow.
+  std::string opening() const;
+  std::size_t mark_size() const { return opening().size() + 4; }
 
  private:
   std::string secret_;

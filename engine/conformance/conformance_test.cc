@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "sabir/base/file.h"
 #include "sabir/process/spawn.h"
 
 namespace sabir::conformance {
@@ -58,7 +61,7 @@ class BrokenWorker : public testing::TestWithParam<std::string> {};
 TEST_P(BrokenWorker, IsFoundOut) {
   auto options = options_for("python", {python(), (kSource / "conformance/broken/broken_worker.py").string(), "--break", GetParam()}, ".py");
   options.only = {GetParam()};
-  options.patience = std::chrono::milliseconds(3000);
+  options.patience = std::chrono::milliseconds(2000);
   auto report = run(options);
   ASSERT_TRUE(report.has_value()) << to_text(report.error());
   ASSERT_EQ(report->checks.size(), 1U);
@@ -75,7 +78,7 @@ std::vector<std::string> all_ids() {
 
 INSTANTIATE_TEST_SUITE_P(EveryRule, BrokenWorker, testing::ValuesIn(all_ids()), [](const auto& rule) {
   auto name = rule.param;
-  std::erase(name, '-');
+  std::erase_if(name, [](char c) { return c == '-' || c == '.'; });
   return name;
 });
 
@@ -95,8 +98,8 @@ TEST(Conformance, CarriedLanguagesAreFoundWithTheirTestees) {
 
 TEST(Conformance, ListedFailureThatPassesIsAnError) {
   auto options = options_for("python", {python(), (kSource / "languages/python/worker.py").string()}, ".py");
-  options.only = {"MUST-13"};
-  options.expected_failures = {{"MUST-13", "out of date"}};
+  options.only = {"MUST-13.1"};
+  options.expected_failures = {{"MUST-13.1", "out of date"}};
   auto report = run(options);
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->checks[0].outcome, Outcome::kUnexpectedPass);
@@ -104,15 +107,42 @@ TEST(Conformance, ListedFailureThatPassesIsAnError) {
 }
 
 TEST(Conformance, ListedFailureIsReportedWithItsReason) {
-  auto options = options_for("python", {python(), (kSource / "conformance/broken/broken_worker.py").string(), "--break", "MUST-13"}, ".py");
-  options.only = {"MUST-13"};
+  auto options = options_for("python", {python(), (kSource / "conformance/broken/broken_worker.py").string(), "--break", "MUST-13.1"}, ".py");
+  options.only = {"MUST-13.1"};
   options.patience = std::chrono::milliseconds(1000);
-  options.expected_failures = {{"MUST-13", "no time yet"}};
+  options.expected_failures = {{"MUST-13.1", "no time yet"}};
   auto report = run(options);
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->checks[0].outcome, Outcome::kExpectedFailure);
   EXPECT_NE(report->checks[0].detail.find("no time yet"), std::string::npos);
   EXPECT_TRUE(report->ok());
+}
+
+TEST(Conformance, ARuleNamesAllOfItsChecksAndNoOthers) {
+  auto options = options_for("python", {python(), (kSource / "languages/python/worker.py").string()}, ".py");
+  options.only = {"MUST-1", "VALUE-2"};
+  auto report = run(options);
+  ASSERT_TRUE(report.has_value());
+  std::vector<std::string> ids;
+  for (const auto& check : report->checks) ids.push_back(check.id);
+  EXPECT_EQ(ids, (std::vector<std::string>{"MUST-1.1", "MUST-1.2", "MUST-1.3", "VALUE-2"}));
+}
+
+TEST(Conformance, EveryRuleAndEveryValueOfTheSpecificationHasACheck) {
+  auto spec = read_file(kSource / "spec/worker-protocol.md");
+  ASSERT_TRUE(spec.has_value());
+  const auto has = [](const std::string& rule) {
+    const auto checks = list();
+    return std::any_of(checks.begin(), checks.end(), [&](const Check& check) { return check.id == rule || check.id.starts_with(rule + "."); });
+  };
+  std::size_t rules = 0;
+  for (const std::string word : {"MUST-", "VALUE-"}) {
+    for (int number = 1; spec->find((word[0] == 'M' ? "**" : "| ") + word + std::to_string(number)) != std::string::npos; ++number, ++rules) {
+      EXPECT_TRUE(has(word + std::to_string(number))) << word << number << " has no check";
+    }
+  }
+  EXPECT_GE(rules, 45U);
+  EXPECT_GE(list().size(), 60U);
 }
 
 TEST(Conformance, UnknownIdIsAUsageError) {

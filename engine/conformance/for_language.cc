@@ -1,11 +1,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
 #include "sabir/conformance/conformance.h"
+#include "sabir/languages/languages.h"
 #include "sabir/process/spawn.h"
 #include "sabir/project/project.h"
 
@@ -13,32 +15,6 @@ namespace sabir::conformance {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The first interpreter or compiler that this machine has; "" when there is none. Those inside a project do not count.
-std::string find_interpreter(const project::Language& language) {
-  for (auto candidate : language.interpreters) {
-    if (candidate.starts_with("$")) {
-      const auto slash = candidate.find('/');
-      const char* value = std::getenv(candidate.substr(1, slash == std::string::npos ? slash : slash - 1).c_str());
-      if (value == nullptr || *value == '\0') continue;
-      candidate = value + (slash == std::string::npos ? std::string() : candidate.substr(slash));
-    } else if (candidate.find('/') != std::string::npos) {
-      continue;
-    }
-    if (auto found = process::find_program(candidate); !found.empty()) return found;
-  }
-  return "";
-}
-
-std::vector<std::string> filled(std::vector<std::string> argv, const std::vector<std::pair<std::string, std::string>>& values) {
-  for (auto& word : argv) {
-    for (const auto& [name, value] : values) {
-      const auto mark = "{" + name + "}";
-      for (auto at = word.find(mark); at != std::string::npos; at = word.find(mark, at + value.size())) word.replace(at, mark.size(), value);
-    }
-  }
-  return argv;
-}
 
 Result<void> run_step(std::vector<std::string> argv, const fs::path& directory, const std::string& what) {
   process::SpawnSpec spec;
@@ -84,7 +60,7 @@ Result<fs::path> build_testee(const project::Language& language, const std::stri
   Result<void> done;
   for (const auto& source : {glue, language.resources / language.worker}) {
     const auto object = beside + "-" + source.stem().string() + ".o";
-    done = run_step(filled(language.build, {{"interpreter", compiler}, {"source", source.string()}, {"out", object},
+    done = run_step(languages::filled(language.build, {{"interpreter", compiler}, {"source", source.string()}, {"out", object},
                                             {"sdk", (language.resources / language.sdk).string()},
                                             {"resources", language.resources.string()}, {"project", language.resources.string()}}),
                     folder, "compiling " + source.filename().string());
@@ -92,16 +68,9 @@ Result<fs::path> build_testee(const project::Language& language, const std::stri
     objects.push_back(object);
   }
   if (done) {
-    std::vector<std::string> argv;
-    for (const auto& word : language.link) {
-      if (word == "{objects}") {
-        argv.insert(argv.end(), objects.begin(), objects.end());
-      } else {
-        argv.push_back(word);
-      }
-    }
-    done = run_step(filled(std::move(argv), {{"interpreter", compiler}, {"out", beside}, {"project", language.resources.string()}}), folder,
-                    "linking the testee");
+    done = run_step(languages::filled(language.link, {{"interpreter", compiler}, {"out", beside}, {"project", language.resources.string()},
+                                                      {"resources", language.resources.string()}}, {{"objects", objects}}),
+                    folder, "linking the testee");
   }
   for (const auto& object : objects) fs::remove(object, error);
   if (!done) return fail(std::move(done.error()));
@@ -110,10 +79,30 @@ Result<fs::path> build_testee(const project::Language& language, const std::stri
   return program;
 }
 
+// A project of the testee alone, built by the language's own build program; `testee` becomes its path there.
+Result<fs::path> build_project(const project::Language& language, std::string& testee) {
+  const auto root = cache_folder() / "conformance" / (language.name + "-project");
+  const std::string relative = "functions/" + language.name + "/" + fs::path(testee).filename().string();
+  const auto copy = root / relative;
+  auto text = read_file(testee);
+  if (!text) return fail(std::move(text.error()));
+  std::error_code error;
+  fs::create_directories(copy.parent_path(), error);
+  if (error) return fail(ErrorCode::kIo, copy.parent_path().string() + ": cannot create: " + error.message());
+  if (auto written = write_file(copy, *text); !written) return fail(std::move(written.error()));
+  testee = copy.string();
+  const std::atomic<bool> stopping = false;
+  auto built = languages::build(language, root, {{project::SourceKind::kFunction, language.name, "testee", copy, relative}},
+                                cache_folder() / "conformance", stopping);
+  if (!built) return fail(std::move(built.error()));
+  if (!built->broken.empty()) return fail(built->broken.begin()->second);
+  return built->program;
+}
+
 }  // namespace
 
-Result<Options> for_language(const fs::path& languages, const std::string& name) {
-  auto all = project::load_languages(languages);
+Result<Options> for_language(const fs::path& languages, const std::string& name, const fs::path& project) {
+  auto all = project::load_languages(languages, project);
   if (!all) return fail(std::move(all.error()));
   std::vector<std::string> names;
   for (const auto& language : *all) names.push_back(language.name);
@@ -121,8 +110,8 @@ Result<Options> for_language(const fs::path& languages, const std::string& name)
   if (found == all->end()) {
     return fail(ErrorCode::kUsage, "there is no language '" + name + "'", did_you_mean(name, names) + " There are " + join(names, ", ") + ".");
   }
-  const auto interpreter = find_interpreter(*found);
-  if (interpreter.empty()) return fail(ErrorCode::kUnavailable, name + " is not installed", found->missing_hint);
+  auto interpreter = languages::find_interpreter(*found, {});
+  if (!interpreter) return fail(ErrorCode::kUnavailable, name + " is not installed", found->missing_hint);
   Options options;
   for (const auto& extension : found->extensions) {
     const auto testee = found->resources / ("testee" + extension);
@@ -131,15 +120,17 @@ Result<Options> for_language(const fs::path& languages, const std::string& name)
   if (options.testee.empty()) {
     return fail(ErrorCode::kNotFound, found->resources.string() + " has no testee" + found->extensions.front(), "conformance/README.md says what it is.");
   }
-  std::string program;
-  if (!found->glue.empty()) {
-    auto built = build_testee(*found, interpreter);
+  auto values = languages::usual_values(*found, found->resources, *interpreter);
+  if (!found->builder.empty()) {
+    auto built = build_project(*found, options.testee);
     if (!built) return fail(std::move(built.error()));
-    program = built->string();
+    values["program"] = built->string();
+  } else if (!found->glue.empty()) {
+    auto built = build_testee(*found, *interpreter);
+    if (!built) return fail(std::move(built.error()));
+    values["program"] = built->string();
   }
-  options.command = filled(found->launch, {{"interpreter", interpreter}, {"worker", (found->resources / found->worker).string()},
-                                           {"sdk", (found->resources / found->sdk).string()},
-                                           {"project", found->resources.string()}, {"program", program}});
+  options.command = languages::filled(found->launch, values);
   auto expected = read_expected_failures(found->resources / "expected_failures.yaml");
   if (!expected) return fail(std::move(expected.error()));
   options.expected_failures = std::move(*expected);

@@ -8,21 +8,27 @@ namespace {
 
 std::vector<CheckEntry> all_checks() {
   std::vector<CheckEntry> all;
-  for (const auto& part : {frame_checks(), life_checks(), call_checks(), blob_checks()}) {
+  for (const auto& part : {frame_checks(), life_checks(), call_checks(), blob_checks(), value_checks()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
 }
 
+// Whether `name` is the check's id or the rule that it belongs to.
+bool names(std::string_view name, std::string_view id) {
+  return id == name || (id.starts_with(name) && id.size() > name.size() && id[name.size()] == '.');
+}
+
 Result<void> known_ids(const std::vector<CheckEntry>& checks, const Options& options) {
-  std::vector<std::string> known;
-  for (const auto& check : checks) known.emplace_back(check.id);
-  std::vector<std::string> named = options.only;
-  for (const auto& [id, reason] : options.expected_failures) named.push_back(id);
-  for (const auto& id : named) {
-    if (std::find(known.begin(), known.end(), id) == known.end()) {
-      return fail(ErrorCode::kUsage, "there is no conformance check " + id, "They are " + known.front() + " to " + known.back() + ".");
-    }
+  const auto unknown = [&](const std::string& id) {
+    return fail(ErrorCode::kUsage, "there is no conformance check " + id,
+                "They are " + std::string(checks.front().id) + " to " + std::string(checks.back().id) + ".");
+  };
+  for (const auto& name : options.only) {
+    if (std::none_of(checks.begin(), checks.end(), [&](const auto& check) { return names(name, check.id); })) return unknown(name);
+  }
+  for (const auto& [id, reason] : options.expected_failures) {
+    if (std::none_of(checks.begin(), checks.end(), [&wanted = id](const auto& check) { return check.id == wanted; })) return unknown(id);
   }
   return {};
 }
@@ -35,6 +41,7 @@ std::string_view outcome_name(Outcome outcome) {
     case Outcome::kFail: return "fail";
     case Outcome::kExpectedFailure: return "expected_failure";
     case Outcome::kUnexpectedPass: return "unexpected_pass";
+    case Outcome::kNotApplicable: return "not_applicable";
   }
   return "fail";
 }
@@ -55,6 +62,7 @@ json::object Report::to_json() const {
           {"failed", count(Outcome::kFail)},
           {"expected_failures", count(Outcome::kExpectedFailure)},
           {"unexpected_passes", count(Outcome::kUnexpectedPass)},
+          {"not_applicable", count(Outcome::kNotApplicable)},
           {"checks", std::move(listed)}};
 }
 
@@ -82,13 +90,16 @@ Result<Report> run(const Options& options) {
   }
   for (const auto& entry : checks) {
     const std::string id(entry.id);
-    if (!options.only.empty() && std::find(options.only.begin(), options.only.end(), id) == options.only.end()) continue;
+    if (!options.only.empty() && std::none_of(options.only.begin(), options.only.end(), [&](const auto& name) { return names(name, id); })) continue;
     Check check{id, std::string(entry.title), Outcome::kPass, ""};
     try {
       entry.run(options);
     } catch (const Failure& failure) {
       check.outcome = Outcome::kFail;
       check.detail = failure.detail;
+    } catch (const NotApplicable& none) {
+      check.outcome = Outcome::kNotApplicable;
+      check.detail = none.reason;
     } catch (const std::exception& error) {
       // A member of the worker's messages that a check takes for granted.
       check.outcome = Outcome::kFail;

@@ -41,7 +41,7 @@ void expect(bool condition, const std::string& detail) {
 
 std::string frame(std::string_view json_text, const std::vector<std::string>& blobs) {
   std::string out;
-  protocol::append_frame(out, json_text, blobs);
+  protocol::append_frame(out, json_text, protocol::views_of(blobs));
   return out;
 }
 
@@ -246,6 +246,17 @@ std::optional<Message> Session::next_buffered() {
   Message message{value->get_object(), std::move((*next)->blobs)};
   expect(string_or(message.object, "jsonrpc") == "2.0", "the worker sent no JSON-RPC 2.0 object: " + message.text());
   return message;
+}
+
+std::string Session::receive_raw() {
+  const auto until = Clock::now() + options_.patience;
+  while (true) {
+    auto next = reader_.next();
+    if (!next) fail_check("the worker sent bytes that are no frame: " + next.error().message);
+    if (*next) return std::move((*next)->json);
+    if (!ended_ && pump(until, false)) continue;
+    fail_check(ended_ ? "the worker ended its connection" : "no answer within " + std::to_string(options_.patience.count()) + " ms");
+  }
 }
 
 std::optional<Message> Session::receive_within(milliseconds time) {

@@ -26,6 +26,11 @@ struct Failure {
   std::string detail;
 };
 [[noreturn]] void fail_check(std::string detail);
+
+// Why a check says nothing of this language. Thrown inside checks, caught by run().
+struct NotApplicable {
+  std::string reason;
+};
 void expect(bool condition, const std::string& detail);
 
 struct Message {
@@ -79,6 +84,8 @@ class Session {
   // The next message. Fails the check after the deadline, at the connection's end and for bytes that are no frame.
   Message receive();
   std::optional<Message> receive_within(milliseconds time);
+  // The next frame's JSON text as it came.
+  std::string receive_raw();
   // The response with that id; whatever else arrives before it is kept in `others`.
   Message response(const json::value& id);
   // The worker's next request with that method.

@@ -40,6 +40,45 @@ std::string rest_of(const std::string& pointer) {
 
 }  // namespace
 
+std::string binding_of(const schema::FunctionSchema& function, const std::vector<const schema::Parameter*>& present) {
+  std::vector<std::string> positional;
+  std::string variadic;
+  std::string keyword_variadic;
+  const schema::Parameter* gap = nullptr;
+  for (const auto& parameter : function.parameters) {
+    if (parameter.is_context) continue;
+    const bool here = std::find(present.begin(), present.end(), &parameter) != present.end();
+    if (parameter.kind == ParameterKind::kPositional) {
+      if (!here) {
+        if (!gap) gap = &parameter;
+      } else if (!gap) {
+        positional.push_back(parameter.name);
+      }
+    } else if (parameter.kind == ParameterKind::kVariadic && here) {
+      variadic = parameter.name;
+    } else if (parameter.kind == ParameterKind::kKeywordVariadic) {
+      keyword_variadic = parameter.name;
+    }
+  }
+  std::string binding = "\"positional\":[";
+  for (const auto& name : positional) {
+    if (&name != &positional.front()) binding += ',';
+    protocol::append_quoted(binding, name);
+  }
+  binding += ']';
+  std::string build;
+  for (const auto* parameter : present) {
+    if (parameter->build.is_null()) continue;
+    build += build.empty() ? ",\"build\":{" : ",";
+    protocol::append_quoted(build, parameter->name);
+    build += ":" + json::serialize(parameter->build);
+  }
+  if (!build.empty()) binding += build + "}";
+  if (!variadic.empty()) binding += ",\"variadic\":" + protocol::quote(variadic);
+  if (!keyword_variadic.empty()) binding += ",\"keyword_variadic\":" + protocol::quote(keyword_variadic);
+  return binding;
+}
+
 Result<Bound> bind(const schema::FunctionSchema& function, protocol::Payload arguments) {
   auto members = protocol::raw_members(arguments.json);
   if (!members) {
@@ -71,36 +110,10 @@ Result<Bound> bind(const schema::FunctionSchema& function, protocol::Payload arg
   }
 
   Bound bound;
-  std::vector<std::string> positional;
-  std::string variadic;
-  std::string keyword_variadic;
-  const schema::Parameter* gap = nullptr;
-  for (const auto& parameter : function.parameters) {
-    if (parameter.is_context) continue;
-    const bool here = std::find(present.begin(), present.end(), &parameter) != present.end();
-    if (parameter.kind == ParameterKind::kPositional) {
-      if (!here) {
-        if (!gap) gap = &parameter;
-      } else if (!gap) {
-        positional.push_back(parameter.name);
-      }
-    } else if (parameter.kind == ParameterKind::kVariadic && here) {
-      variadic = parameter.name;
-    } else if (parameter.kind == ParameterKind::kKeywordVariadic) {
-      keyword_variadic = parameter.name;
-    }
-  }
-  bound.binding = "\"positional\":[";
-  for (const auto& name : positional) {
-    if (&name != &positional.front()) bound.binding += ',';
-    protocol::append_quoted(bound.binding, name);
-  }
-  bound.binding += ']';
-  if (!variadic.empty()) bound.binding += ",\"variadic\":" + protocol::quote(variadic);
-  if (!keyword_variadic.empty()) bound.binding += ",\"keyword_variadic\":" + protocol::quote(keyword_variadic);
+  bound.binding = binding_of(function, present);
 
   if (as_written) {
-    bound.canonical = arguments;
+    bound.same = true;
     bound.native = std::move(arguments);
     return bound;
   }

@@ -6,20 +6,14 @@
 
 #include <atomic>
 #include <filesystem>
-#include <map>
-#include <string>
 
 #include "sabir/functions/registry.h"
+#include "sabir/languages/languages.h"
 
 namespace sabir::functions {
 
-struct Built {
-  std::filesystem::path program;
-  std::map<std::string, Error> broken;  // by the source's absolute path: why it did not compile, at its file:line
-};
-
 // When `stopping` becomes true the compilers are killed. Errors: kUnavailable (no compiler), kBuildFailed when the runtime or the link fails, kIo.
-Result<Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry,
-                            const std::filesystem::path& cache, const std::atomic<bool>& stopping);
+Result<languages::Built> build_program(const project::Project& project, const project::Language& language, const Registry& registry,
+                                       const std::filesystem::path& cache, const std::atomic<bool>& stopping);
 
 }  // namespace sabir::functions

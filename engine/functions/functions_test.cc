@@ -33,7 +33,7 @@ TEST(Bind, EverySpellingOfANameReachesItsParameter) {
   const auto function = function_of("python", "def f(order_id: int, userName: str) -> int:\n    return 1\n");
   const auto bound = bind(function, {R"({"orderId":1,"user_name":"x"})", {{"/user_name", false, "big"}}});
   ASSERT_TRUE(bound.has_value());
-  EXPECT_EQ(bound->canonical.json, R"({"order_id":1,"user_name":"x"})");
+  EXPECT_EQ(bound->to_check().json, R"({"order_id":1,"user_name":"x"})");
   EXPECT_EQ(bound->native.json, R"({"order_id":1,"userName":"x"})");
   EXPECT_EQ(bound->native.blobs.at(0).at, "/userName");
 }
@@ -92,6 +92,16 @@ TEST_F(RegistryTest, AnAddressMayNameItsLanguageItsModuleOrOnlyTheFunction) {
   EXPECT_EQ(all->find("whisper").value()->address, "text.whisper");
   EXPECT_EQ(all->find("Text.Whisper").value()->address, "text.whisper");
   EXPECT_EQ(all->by_tool_name("whisper")->address, "text.whisper");
+}
+
+TEST_F(RegistryTest, AnAddressThatIsTakenInItsLanguageIsToldWithWhoHasIt) {
+  add("functions/python/text.py", "def shout(text: str) -> str:\n    return text\n");
+  add("functions/python/deep/text.py", "def shout(text: str) -> str:\n    return text\n");
+  project_.sources.back().language = "python";
+  const auto all = registry();
+  ASSERT_EQ(all->functions().size(), 1U);
+  ASSERT_EQ(all->unavailable().size(), 1U);
+  EXPECT_THAT(all->unavailable()[0].error.message, HasSubstr("text.shout is taken by functions/python/text.py:1"));
 }
 
 TEST_F(RegistryTest, AnUnknownAddressNamesTheNearest) {

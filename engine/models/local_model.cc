@@ -5,8 +5,8 @@ namespace {
 
 class LocalModel final : public Model {
  public:
-  LocalModel(LocalSpec spec, json::object parameters, std::chrono::milliseconds timeout, std::shared_ptr<LocalRuntime> runtime)
-      : spec_(std::move(spec)), parameters_(std::move(parameters)), timeout_(timeout), runtime_(std::move(runtime)) {}
+  LocalModel(LocalSpec spec, json::object parameters, std::shared_ptr<LocalRuntime> runtime)
+      : spec_(std::move(spec)), parameters_(std::move(parameters)), runtime_(std::move(runtime)) {}
 
   std::string description() const override {
     return std::filesystem::path(spec_.name).filename().string() + " (local)";
@@ -17,10 +17,20 @@ class LocalModel final : public Model {
       return fail(ErrorCode::kUnavailable, "local models are not available in this program",
                   "Choose another model with SABIR_MODEL or config/openai_config.yml.");
     }
+    for (const auto& message : request.messages) {
+      const auto* content = message.is_object() ? message.get_object().if_contains("content") : nullptr;
+      if (content == nullptr || !content->is_array()) continue;
+      for (const auto& part : content->get_array()) {
+        const auto type = part.is_object() ? string_or(part.get_object(), "type") : std::string_view();
+        if (type == "text") continue;
+        return fail(ErrorCode::kInvalidArguments,
+                    description() + " takes text only, and a message has a part of type '" + std::string(type) + "'",
+                    "Ask a model that takes pictures: provider openai or anthropic in config/openai_config.yml.");
+      }
+    }
     Request own = request;
     own.parameters = parameters_;
     for (const auto& member : request.parameters) own.parameters[member.key()] = member.value();
-    if (timeout_.count() > 0) own.timeout = std::min(timeout_, request.timeout);
     auto reply = runtime_->complete(spec_, own, on_event);
     if (reply) reply->provider = "local";
     return reply;
@@ -29,15 +39,13 @@ class LocalModel final : public Model {
  private:
   LocalSpec spec_;
   json::object parameters_;
-  std::chrono::milliseconds timeout_;
   std::shared_ptr<LocalRuntime> runtime_;
 };
 
 }  // namespace
 
-std::shared_ptr<Model> make_local_model(LocalSpec spec, json::object parameters, std::chrono::milliseconds timeout,
-                                        std::shared_ptr<LocalRuntime> runtime) {
-  return std::make_shared<LocalModel>(std::move(spec), std::move(parameters), timeout, std::move(runtime));
+std::shared_ptr<Model> make_local_model(LocalSpec spec, json::object parameters, std::shared_ptr<LocalRuntime> runtime) {
+  return std::make_shared<LocalModel>(std::move(spec), std::move(parameters), std::move(runtime));
 }
 
 }  // namespace sabir::models

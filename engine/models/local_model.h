@@ -3,7 +3,6 @@
 // Threads: complete() from any thread.
 #pragma once
 
-#include <chrono>
 #include <memory>
 
 #include "sabir/base/json.h"
@@ -12,8 +11,7 @@
 
 namespace sabir::models {
 
-// `timeout` 0 = the request's own. `runtime` may be null: the model is unavailable then.
-std::shared_ptr<Model> make_local_model(LocalSpec spec, json::object parameters, std::chrono::milliseconds timeout,
-                                        std::shared_ptr<LocalRuntime> runtime);
+// `runtime` may be null: the model is unavailable then.
+std::shared_ptr<Model> make_local_model(LocalSpec spec, json::object parameters, std::shared_ptr<LocalRuntime> runtime);
 
 }  // namespace sabir::models

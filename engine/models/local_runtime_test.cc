@@ -40,7 +40,7 @@ class LocalRuntimeTest : public ::testing::Test {
     spec.name = model;
     spec.idle = idle_;
     events_.clear();
-    return make_local_model(spec, {}, 0ms, runtime_)->complete(request, [this](const Event& event) { events_.push_back(event); });
+    return make_local_model(spec, {}, runtime_)->complete(request, [this](const Event& event) { events_.push_back(event); });
   }
   pid_t pid_of(const std::string& model = "tiny.gguf") { return std::stoi(ask("pid", model).value().content); }
 
@@ -205,6 +205,18 @@ TEST_F(LocalRuntimeTest, ShutdownLeavesNoProcess) {
   const pid_t second = pid_of();
   runtime_.reset();
   EXPECT_TRUE(gone(second));
+}
+
+TEST_F(LocalRuntimeTest, APictureIsRefusedBeforeAnythingIsLoaded) {
+  Request request;
+  request.messages.push_back(json::object{{"role", "user"}, {"content", {{{"type", "text"}, {"text", "hi"}}, {{"type", "image_url"}, {"image_url", {{"url", "https://example.test/a.png"}}}}}}});
+  const auto reply = send(request);
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, ErrorCode::kInvalidArguments);
+  EXPECT_NE(reply.error().message.find("takes text only"), std::string::npos);
+  EXPECT_TRUE(events_.empty());
+  const auto model = make_local_model({}, {}, runtime_);
+  EXPECT_EQ(model->embed({.texts = {"a"}}).error().code, ErrorCode::kInvalidArguments);
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ Result<json::value> LocalWorker::request(const std::string& method, const std::s
                                          const Wait& wait) {
   const std::int64_t id = next_id_++;
   std::string frame;
-  protocol::append_frame(frame, protocol::make_request(id, method, params), blobs);
+  protocol::append_frame(frame, protocol::make_request(id, method, params), protocol::views_of(blobs));
   if (auto written = write_all(frame, wait.deadline); !written) return fail(written.error());
   std::optional<Error> given_up;  // the call was cancelled or is overdue; its answer is awaited until `until`
   Clock::time_point until = wait.deadline;

@@ -412,27 +412,29 @@ Result<void> ModelStore::pull_runtime(const OnProgress& progress) const {
   return {};
 }
 
+Result<fs::path> ModelStore::weights(const std::string& name) const {
+  std::error_code ec;
+  if (name.ends_with(".gguf")) {
+    if (fs::is_regular_file(name, ec)) return name;
+    return fail(ErrorCode::kNotFound, name + ": no such file", "Check `model` in config/openai_config.yml, or name a model that `sabir model list` shows.");
+  }
+  auto all = catalog();
+  if (!all) return fail(all.error());
+  auto model = all->find(name);
+  if (!model) return fail(model.error());
+  const fs::path file = options_.models / (*model)->file;
+  if (size_of(file) == (*model)->bytes) return file;
+  return fail(ErrorCode::kModelUnreachable, "the weights of the local model '" + (*model)->name + "' are not on this machine (" + megabytes((*model)->bytes) + ")",
+              "Run: sabir model pull " + (*model)->name + " (or set SABIR_MODEL to another model of config/openai_config.yml)");
+}
+
 Result<LocalFiles> ModelStore::find(const LocalSpec& spec) const {
   LocalFiles files;
   std::error_code ec;
-  std::string pull = "Run: sabir model pull default";
-  if (spec.name.ends_with(".gguf")) {
-    files.weights = spec.name;
-    if (!fs::is_regular_file(files.weights, ec)) {
-      return fail(ErrorCode::kNotFound, spec.name + ": no such file", "Check `model` in config/openai_config.yml, or name a model that `sabir model list` shows.");
-    }
-  } else {
-    auto all = catalog();
-    if (!all) return fail(all.error());
-    auto model = all->find(spec.name);
-    if (!model) return fail(model.error());
-    pull = "Run: sabir model pull " + (*model)->name;
-    files.weights = options_.models / (*model)->file;
-    if (size_of(files.weights) != (*model)->bytes) {
-      return fail(ErrorCode::kModelUnreachable, "the weights of the local model '" + (*model)->name + "' are not on this machine (" + megabytes((*model)->bytes) + ")",
-                  pull + " (or set SABIR_MODEL to another model of config/openai_config.yml)");
-    }
-  }
+  auto found = weights(spec.name);
+  if (!found) return fail(std::move(found.error()));
+  files.weights = std::move(*found);
+  const std::string pull = "Run: sabir model pull " + (spec.name.ends_with(".gguf") ? "default" : spec.name);
   auto node_argv = node(false, {});
   if (!node_argv) return fail(node_argv.error());
   const fs::path folder = runtime_folder();
@@ -443,7 +445,7 @@ Result<LocalFiles> ModelStore::find(const LocalSpec& spec) const {
   // folder, once per version of them.
   std::vector<fs::path> sources;
   for (const auto& entry : fs::directory_iterator(options_.resources / "local", ec)) {
-    if (entry.path().extension() == ".mjs") sources.push_back(entry.path());
+    if (entry.path().extension() == ".mjs" || entry.path().filename() == "turns.json") sources.push_back(entry.path());
   }
   std::sort(sources.begin(), sources.end());
   std::string all_text;

@@ -3,134 +3,25 @@
 #include <algorithm>
 #include <set>
 
+#include "cache/cached_model.h"
+#include "checked_model.h"
 #include "local_model.h"
+#include "money/metered_model.h"
 #include "openai/openai_model.h"
+#include "sabir/base/file.h"
 #include "sabir/base/text.h"
 #include "scripted_model.h"
+#include "settings.h"
 
 namespace sabir::models {
 namespace {
 
-// Reads one model's settings; every complaint carries the place in the user's file.
-class ConfigReader {
- public:
-  ConfigReader(const std::string& file, const project::Positions& positions) : file_(file), positions_(positions) {}
+const std::vector<std::string> kProviders = {"openai", "anthropic", "local", "scripted"};
 
-  Error wrong(const std::string& pointer, const std::string& message, const std::string& hint = {}) const {
-    const auto [line, column] = project::position_of(positions_, pointer);
-    return Error(ErrorCode::kConfig, message, hint).at(file_, line, column);
-  }
-
-  Result<void> only(const json::object& object, const std::vector<std::string>& known, const std::string& pointer) const {
-    return project::refuse_unknown_keys(object, known, file_, positions_, pointer);
-  }
-
-  // The first member of another kind than asked for is kept as `problem`.
-  std::string text(const json::object& object, const char* key, const std::string& pointer, std::string otherwise = {}) {
-    const auto* value = object.if_contains(key);
-    if (value == nullptr || value->is_null()) return otherwise;
-    if (value->is_string()) return std::string(value->get_string());
-    complain(pointer + "/" + key, std::string(key) + " is not a text");
-    return otherwise;
-  }
-  std::int64_t number(const json::object& object, const char* key, const std::string& pointer, std::int64_t least,
-                      std::int64_t most, std::int64_t otherwise) {
-    const auto* value = object.if_contains(key);
-    if (value == nullptr || value->is_null()) return otherwise;
-    if (value->is_int64() && value->get_int64() >= least && value->get_int64() <= most) return value->get_int64();
-    complain(pointer + "/" + key, std::string(key) + " is not a whole number from " + std::to_string(least) + " to " + std::to_string(most));
-    return otherwise;
-  }
-  bool flag(const json::object& object, const char* key, const std::string& pointer, bool otherwise) {
-    const auto* value = object.if_contains(key);
-    if (value == nullptr || value->is_null()) return otherwise;
-    if (value->is_bool()) return value->get_bool();
-    complain(pointer + "/" + key, std::string(key) + " is neither true nor false");
-    return otherwise;
-  }
-  std::chrono::milliseconds duration(const json::object& object, const char* key, const std::string& pointer,
-                                     std::chrono::milliseconds otherwise) {
-    const auto* value = object.if_contains(key);
-    if (value == nullptr || value->is_null()) return otherwise;
-    const std::string written = value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
-    if (const auto ms = project::parse_duration_ms(written)) return std::chrono::milliseconds(*ms);
-    complain(pointer + "/" + key, std::string(key) + " '" + written + "' is not a duration", "Write it like 500ms, 30s or 2m.");
-    return otherwise;
-  }
-  json::object object(const json::object& parent, const char* key, const std::string& pointer) {
-    const auto* value = parent.if_contains(key);
-    if (value == nullptr || value->is_null()) return {};
-    if (value->is_object()) return value->get_object();
-    complain(pointer + "/" + key, std::string(key) + " is not a map");
-    return {};
-  }
-  void complain(const std::string& pointer, const std::string& message, const std::string& hint = {}) {
-    if (!problem) problem = wrong(pointer, file_ + ": " + pointer_text(pointer) + ": " + message, hint);
-  }
-  static std::string pointer_text(std::string_view pointer) {
-    std::string out;
-    for (const char c : pointer.substr(pointer.starts_with('/') ? 1 : 0)) out += c == '/' ? '.' : c;
-    return out;
-  }
-
-  std::optional<Error> problem;
-
- private:
-  const std::string& file_;
-  const project::Positions& positions_;
-};
-
-const std::vector<std::string> kProviders = {"openai", "local", "scripted"};
-
-// Members of a request that the engine fills in itself.
-const std::vector<std::string> kReserved = {"model", "messages", "input", "tools", "stream", "stream_options", "n", "response_format"};
-
-json::object read_parameters(ConfigReader& reader, const json::object& object, const std::string& pointer) {
-  auto parameters = reader.object(object, "parameters", pointer);
-  for (const auto& member : parameters) {
-    if (std::find(kReserved.begin(), kReserved.end(), member.key()) != kReserved.end()) {
-      reader.complain(pointer + "/parameters/" + std::string(member.key()),
-                      "'" + std::string(member.key()) + "' is set by the engine and cannot be a parameter");
-    }
-  }
-  return parameters;
-}
-
-OpenAiOptions read_openai(ConfigReader& reader, const json::object& object, const std::string& pointer, const std::string& alias) {
-  OpenAiOptions options;
-  options.alias = alias;
-  options.model = reader.text(object, "model", pointer);
-  if (options.model.empty()) reader.complain(pointer, "a model of provider openai needs `model`, the name its server knows");
-  options.base_url = reader.text(object, "base_url", pointer, options.base_url);
-  while (options.base_url.ends_with('/')) options.base_url.pop_back();
-  if (net::host_and_port(options.base_url).empty()) {
-    reader.complain(pointer + "/base_url", "base_url is not an http or https address", "Write it like https://api.openai.com/v1.");
-  }
-  const bool openai = is_openai_host(options.base_url);
-  const std::string api = reader.text(object, "api", pointer, openai ? "responses" : "chat");
-  if (api != "chat" && api != "responses") reader.complain(pointer + "/api", "api is '" + api + "'; it is chat or responses");
-  options.api = api == "chat" ? OpenAiApi::kChat : OpenAiApi::kResponses;
-  // OpenAI's key goes to OpenAI unasked, and nowhere else.
-  options.key = reader.text(object, "key", pointer, openai ? "openai_api_key" : "");
-  if (!options.key.empty() && !secrets::is_secret_name(options.key)) {
-    reader.complain(pointer + "/key", "key is not a secret's name",
-                    "`key` is the name of a secret, like openai_api_key; the key itself goes into config/secrets.json or the environment.");
-  }
-  options.organization = reader.text(object, "organization", pointer);
-  options.project = reader.text(object, "project", pointer);
-  for (const auto& header : reader.object(object, "headers", pointer)) {
-    if (!header.value().is_string()) {
-      reader.complain(pointer + "/headers/" + std::string(header.key()), "a header's value is not a text");
-      continue;
-    }
-    options.headers.emplace_back(header.key(), header.value().get_string());
-  }
-  options.parameters = read_parameters(reader, object, pointer);
-  options.stream = reader.flag(object, "stream", pointer, true);
-  options.retries = static_cast<int>(reader.number(object, "retries", pointer, 0, 3, 3));
-  options.timeout = reader.duration(object, "timeout", pointer, std::chrono::milliseconds(0));
-  options.connect_timeout = reader.duration(object, "connect_timeout", pointer, options.connect_timeout);
-  return options;
+std::vector<std::string> plus_policy(std::vector<std::string> keys) {
+  keys.emplace_back("provider");
+  keys.insert(keys.end(), policy_keys().begin(), policy_keys().end());
+  return keys;
 }
 
 // `over` on top of `base`: maps are merged, everything else is replaced.
@@ -145,21 +36,59 @@ void merge(json::object& base, const json::object& over) {
   }
 }
 
+// Runs on this machine.
+bool is_free(const std::string& provider) { return provider == "local" || provider == "scripted"; }
+
+// What determines an answer: all but what is done when there is none.
+json::object answering_settings(json::object object) {
+  for (const auto& key : policy_keys()) object.erase(key);
+  object.erase("parameters");
+  return object;
+}
+
+Result<PriceTable> shipped_prices(const std::filesystem::path& file) {
+  auto text = read_file(file, std::size_t{1} << 20U);
+  if (!text) return fail(std::move(text.error()));
+  auto value = parse_json(*text);
+  if (!value) return fail(std::move(value.error()));
+  return PriceTable::from_json(*value, "models/prices.json");
+}
+
 }  // namespace
+
+std::shared_ptr<PolicyStates> make_policy_states() { return std::make_shared<PolicyStates>(); }
 
 Result<std::shared_ptr<const Models>> Models::from_config(const json::object& config, ModelsOptions options,
                                                           const std::string& file, const project::Positions& positions) {
-  ConfigReader reader(file, positions);
-  if (auto known = reader.only(config, {"default", "models"}, ""); !known) return fail(known.error());
+  Settings reader(file, positions);
+  if (auto known = reader.only(config, {"default", "models", "prices", "budgets"}, ""); !known) return fail(known.error());
   const auto* list = config.if_contains("models");
   if (list == nullptr || !list->is_object() || list->get_object().empty()) {
     return fail(reader.wrong("/models", file + ": it names no models",
                              "Write, for example: models: {local: {provider: local, model: NAME}}; docs/models.md has the keys."));
   }
+  auto prices = std::make_shared<PriceTable>();
+  if (!options.prices.empty()) {
+    auto shipped = shipped_prices(options.prices);
+    if (!shipped) return fail(std::move(shipped.error()));
+    *prices = std::move(*shipped);
+  }
+  read_prices(reader, config, *prices);
+  const Budgets budgets = read_budgets(reader, config);
+  if (reader.problem) return fail(*reader.problem);
+  if (budgets.any() && !options.ledger) {
+    Error error = options.no_ledger.value_or(Error(ErrorCode::kBudget, "nothing keeps the accounts of this project"));
+    error.message = "there are budgets, and what was spent cannot be read: " + error.message;
+    return fail(std::move(error));
+  }
   if (!options.client) options.client = std::make_shared<net::HttpClient>();
   auto models = std::make_shared<Models>();
   models->file_ = file;
+  models->prices_ = prices;
   std::map<std::string, std::string> other_names;  // alias -> alias
+  std::map<std::string, Target> targets;
+  std::map<std::string, Caching> cachings;
+  if (!options.policies) options.policies = make_policy_states();
   for (const auto& member : list->get_object()) {
     const std::string alias(member.key());
     const std::string pointer = "/models/" + alias;
@@ -168,28 +97,38 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
       continue;
     }
     if (!member.value().is_object()) return fail(reader.wrong(pointer, file + ": model '" + alias + "' is neither a map nor another model's name"));
-    const auto& object = member.value().get_object();
+    json::object object = member.value().get_object();
     Entry entry;
+    for (const auto& change : options.switches) {
+      if (change.alias != alias || !object.contains("model")) continue;
+      object["model"] = change.to;
+      entry.switched = change;
+    }
+    entry.name = string_or(object, "model");
     entry.provider = reader.text(object, "provider", pointer);
     if (std::find(kProviders.begin(), kProviders.end(), entry.provider) == kProviders.end()) {
       const std::string near = did_you_mean(entry.provider, kProviders);
       return fail(reader.wrong(object.contains("provider") ? pointer + "/provider" : pointer,
                                file + ": model '" + alias + "': " +
                                    (entry.provider.empty() ? "it names no provider" : "unknown provider '" + entry.provider + "'"),
-                               near.empty() ? "Providers are openai (any compatible server), local and scripted." : near));
+                               near.empty() ? "Providers are openai (any compatible server), anthropic, local and scripted." : near));
     }
+    std::shared_ptr<Model> leaf;
+    int retries = 0;  // a model on this machine that fails will fail again
     if (entry.provider == "openai") {
-      if (auto known = reader.only(object, {"provider", "model", "api", "base_url", "key", "organization", "project", "headers", "parameters",
-                                            "stream", "retries", "timeout", "connect_timeout"}, pointer); !known) {
-        return fail(known.error());
-      }
+      if (auto known = reader.only(object, openai_keys(), pointer); !known) return fail(known.error());
       auto openai = read_openai(reader, object, pointer, alias);
       entry.secret = openai.key;
-      if (!reader.problem) entry.model = make_openai_model(std::move(openai), options.client, options.secrets);
+      retries = 3;
+      if (!reader.problem) leaf = make_openai_model(std::move(openai), options.client, options.secrets);
+    } else if (entry.provider == "anthropic") {
+      if (auto known = reader.only(object, anthropic_keys(), pointer); !known) return fail(known.error());
+      auto anthropic = read_anthropic(reader, object, pointer, alias);
+      entry.secret = anthropic.key;
+      retries = 3;
+      if (!reader.problem) leaf = make_anthropic_model(std::move(anthropic), options.client, options.secrets);
     } else if (entry.provider == "local") {
-      if (auto known = reader.only(object, {"provider", "model", "parameters", "context", "threads", "idle", "timeout"}, pointer); !known) {
-        return fail(known.error());
-      }
+      if (auto known = reader.only(object, plus_policy({"model", "parameters", "context", "threads", "idle"}), pointer); !known) return fail(known.error());
       LocalSpec spec;
       spec.name = reader.text(object, "model", pointer);
       if (spec.name.empty()) reader.complain(pointer, "a local model needs `model`, a name that `sabir model list` shows, or a .gguf file");
@@ -197,23 +136,36 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
       spec.context_tokens = static_cast<int>(reader.number(object, "context", pointer, 256, 1 << 20, 0));
       spec.threads = static_cast<int>(reader.number(object, "threads", pointer, 1, 1024, 0));
       spec.idle = reader.duration(object, "idle", pointer, spec.idle);
-      const auto timeout = reader.duration(object, "timeout", pointer, std::chrono::milliseconds(0));
       auto parameters = read_parameters(reader, object, pointer);
-      if (!reader.problem) entry.model = make_local_model(std::move(spec), std::move(parameters), timeout, options.local);
+      if (!reader.problem) leaf = make_local_model(std::move(spec), std::move(parameters), options.local);
     } else {
-      if (auto known = reader.only(object, {"provider", "script", "replies"}, pointer); !known) return fail(known.error());
+      if (auto known = reader.only(object, plus_policy({"script", "replies"}), pointer); !known) return fail(known.error());
       const std::string script = reader.text(object, "script", pointer);
       const auto* replies = object.if_contains("replies");
       if (script.empty() == (replies == nullptr)) reader.complain(pointer, "a scripted model needs either `script`, a JSON file, or `replies`");
       if (!reader.problem && replies != nullptr) {
         auto model = make_scripted_model(*replies, file + ": model '" + alias + "'", alias);
         if (!model) return fail(reader.wrong(pointer + "/replies", model.error().message, model.error().hint));
-        entry.model = std::move(*model);
+        leaf = std::move(*model);
       } else if (!reader.problem) {
-        entry.model = make_scripted_model(options.root / script, script, alias);
+        leaf = make_scripted_model(options.root / script, script, alias);
       }
     }
+    const PolicyOptions policy = read_policy(reader, object, pointer, retries);
+    entry.fallbacks = reader.texts(object, "fallbacks", pointer);
+    const auto ttl = read_cache(reader, object, pointer);
+    if (ttl.count() > 0 && entry.provider == "scripted") {
+      reader.complain(pointer + "/cache", "a scripted model's answers are not kept", "Its replies come in their order; remove `cache`.");
+    }
     if (reader.problem) return fail(*reader.problem);
+    Meter meter{alias, entry.provider, entry.name.empty() ? alias : entry.name, reader.object(object, "parameters", pointer),
+                is_free(entry.provider), prices, budgets, options.ledger};
+    if (options.cache && entry.provider != "scripted") {
+      cachings.emplace(alias, Caching{options.cache, ttl, {{}, alias, meter.provider, meter.model}, answering_settings(object), meter.parameters, options.ledger});
+    }
+    leaf = make_metered_model(std::move(leaf), std::move(meter));
+    targets.emplace(alias, Target{alias, std::move(leaf), policy, options.policies->of(alias, policy.breaker, policy.limits)});
+    entry.parameters = reader.object(object, "parameters", pointer);
     models->models_.emplace(alias, std::move(entry));
   }
   for (const auto& [alias, target] : other_names) {
@@ -224,11 +176,39 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
     if (found == models->models_.end() || other_names.contains(at)) {
       return fail(reader.wrong("/models/" + alias, file + ": model '" + alias + "' stands for '" + target + "', which is no model"));
     }
-    const Entry entry = found->second;
-    models->models_.emplace(alias, entry);
+    other_names.at(alias) = at;
+  }
+  std::vector<std::string> names;
+  for (const auto& [alias, target] : targets) names.push_back(alias);
+  for (const auto& [alias, target] : other_names) names.push_back(alias);
+  for (auto& [alias, entry] : models->models_) {
+    std::vector<Target> fallbacks;
+    for (const auto& name : entry.fallbacks) {
+      const auto renamed = other_names.find(name);
+      const std::string& real = renamed == other_names.end() ? name : renamed->second;
+      const std::string pointer = "/models/" + alias + "/fallbacks";
+      const auto found = targets.find(real);
+      if (found == targets.end()) {
+        return fail(reader.wrong(pointer, file + ": model '" + alias + "' falls back to '" + name + "', which is not under models", did_you_mean(name, names)));
+      }
+      const auto same = [&](const Target& other) { return other.alias == real; };
+      if (real == alias || std::any_of(fallbacks.begin(), fallbacks.end(), same)) {
+        return fail(reader.wrong(pointer, file + ": model '" + alias + "' has '" + name + "' twice in its order of fallbacks",
+                                 "Its fallbacks are other models, each once."));
+      }
+      fallbacks.push_back(found->second);
+    }
+    entry.model = make_checked_model(make_policy_model(targets.at(alias), std::move(fallbacks)), alias);
+    if (const auto caching = cachings.find(alias); caching != cachings.end()) entry.model = make_cached_model(std::move(entry.model), std::move(caching->second));
+  }
+  for (const auto& [alias, target] : other_names) {
+    Entry entry = models->models_.at(target);
+    entry.name.clear();  // what it stands for is switched there
+    entry.switched.reset();
+    models->models_.emplace(alias, std::move(entry));
   }
 
-  std::vector<std::string> names;
+  names.clear();
   for (const auto& [alias, entry] : models->models_) names.push_back(alias);
   models->default_ = reader.text(config, "default", "", names.size() == 1 ? names.front() : "");
   if (reader.problem) return fail(*reader.problem);
@@ -279,11 +259,28 @@ Result<std::shared_ptr<Model>> Models::get(const std::string& alias) const {
               near.empty() ? "It has: " + join(names, ", ") + "." : near);
 }
 
+std::optional<double> Models::cost_usd(const std::string& model, const Usage& usage) const {
+  if (const auto price = prices_->find(model)) return static_cast<double>(price->of(usage)) / 1e9;
+  for (const auto& [alias, entry] : models_) {
+    if (entry.name == model && is_free(entry.provider)) return 0;
+  }
+  return std::nullopt;
+}
+
+Result<ModelInfo> Models::info(const std::string& alias) const {
+  if (auto known = get(alias); !known) return fail(std::move(known.error()));
+  const std::string& wanted = !alias.empty() ? alias : !override_.empty() ? override_ : default_;
+  for (auto& one : list()) {
+    if (one.alias == wanted) return one;
+  }
+  return fail(ErrorCode::kNotFound, "there is no model '" + wanted + "'");
+}
+
 std::vector<ModelInfo> Models::list() const {
   std::vector<ModelInfo> out;
   const std::string& chosen = override_.empty() ? default_ : override_;
   for (const auto& [alias, entry] : models_) {
-    out.push_back({alias, entry.provider, entry.model->description(), entry.secret, alias == chosen});
+    out.push_back({alias, entry.provider, entry.model->description(), entry.secret, alias == chosen, entry.fallbacks, entry.name, entry.parameters, entry.switched});
   }
   return out;
 }

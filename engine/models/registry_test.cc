@@ -51,6 +51,23 @@ TEST_F(RegistryTest, AliasesDefaultsAndDescriptions) {
   EXPECT_EQ((*models)->get("local").value()->complete(request, {}).error().code, ErrorCode::kUnavailable);
 }
 
+TEST_F(RegistryTest, AKeyGoesUnaskedToItsOwnProviderOnly) {
+  const auto models = load(R"(default: a
+models:
+  a: {provider: anthropic, model: claude-test}
+  b: {provider: anthropic, model: claude-test, base_url: "https://gateway.example/v1"}
+  c: {provider: openai, model: gpt-test, base_url: "https://api.anthropic.com/v1"}
+  d: {provider: anthropic, model: claude-test, base_url: "https://gateway.example/v1", key: gateway_key}
+)");
+  ASSERT_TRUE(models) << to_text(models.error());
+  std::vector<std::string> lines;
+  for (const auto& info : (*models)->list()) lines.push_back(info.alias + ": " + info.description + " [" + info.secret + "]");
+  EXPECT_EQ(lines, (std::vector<std::string>{"a: claude-test (anthropic, api.anthropic.com:443) [anthropic_api_key]",
+                                             "b: claude-test (anthropic, gateway.example:443) []",
+                                             "c: gpt-test (openai, api.anthropic.com:443) []",
+                                             "d: claude-test (anthropic, gateway.example:443) [gateway_key]"}));
+}
+
 TEST_F(RegistryTest, TheEnvironmentVariableOverridesTheDefault) {
   options_.alias_override = "openai";
   EXPECT_EQ(load(kGood).value()->get().value()->description(), "gpt-test (openai, api.openai.com:443)");
@@ -87,10 +104,26 @@ TEST_F(RegistryTest, MistakesAreNamedWithTheirLine) {
       {"models:\n  a:\n    provider: openai\n    model: x\n    base_url: api.example.com\n", 5, "base_url"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    key: sk-abcdef\n", 5, "secret"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    timeout: soon\n", 5, "500ms"},
-      {"models:\n  a:\n    provider: openai\n    model: x\n    retries: 99\n", 5, "0 to 3"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    retries: 99\n", 5, "0 to 10"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    api: completions\n", 5, "chat or responses"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    parameters: {messages: []}\n", 5, "messages"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    limits: {request_per_minute: 3}\n", 5, "requests_per_minute"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    limits: {concurrency: 0}\n", 5, "1 to 10000"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    circuit_breaker: {failures: many}\n", 5, "failures"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [a]\n", 5, "twice"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [bb]\n  bc: {provider: scripted, replies: [{text: x}]}\n", 5, "Did you mean bc?"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [c, b]\n  b: {provider: scripted, replies: [{text: x}]}\n  c: b\n", 5, "twice"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [1]\n", 5, "list of texts"},
+      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nbudgets:\n  dya: {usd: 1}\n", 4, "day"},
+      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nbudgets:\n  day: {usd: much}\n", 4, "usd is not an amount"},
+      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nbudgets:\n  day: {euro: 1}\n", 4, "euro"},
+      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nprices:\n  m: {input: 1}\n", 4, "needs input and output"},
+      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nprices:\n  m: {input: -1, output: 1}\n", 4, "input is not an amount"},
       {"models:\n  a: {provider: scripted}\n", 2, "script"},
+      {"models:\n  a:\n    provider: anthropic\n    model: x\n    api: chat\n", 5, "api"},
+      {"models:\n  a:\n    provider: anthropic\n    model: x\n    version: newest\n", 5, "2023-06-01"},
+      {"models:\n  a:\n    provider: anthropic\n    model: x\n    structured_output: maybe\n", 5, "native or prompt"},
+      {"models:\n  a: {provider: anthropic}\n", 2, "needs `model`"},
       {"models:\n  a: {provider: local}\n", 2, "sabir model list"},
       {"models:\n  a: {provider: scripted, replies: [{txt: x}]}\n", 2, "txt"},
       {"models:\n  a: b\n  b: a\n", 2, "no model"},

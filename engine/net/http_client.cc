@@ -376,6 +376,9 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const OnBody& 
       error = Error(ErrorCode::kTimeout, where + " has gone silent for " + seconds(request.idle_timeout) +
                                              " in the middle of its answer",
                     "Try again; look at the server's log and at proxies in between.");
+    } else if (request.watch) {
+      error = request.watch();
+      if (!error) curl.multi_poll(line.multi, nullptr, 0, 50, nullptr);
     } else {
       curl.multi_poll(line.multi, nullptr, 0, 50, nullptr);
     }
@@ -395,6 +398,8 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const OnBody& 
                     "Check host and port in base_url, firewalls, and the proxy settings (https_proxy, no_proxy).");
     } else {
       error = unreachable(curl, outcome, detail, where);
+      const bool tls = outcome == CURLE_PEER_FAILED_VERIFICATION || outcome == CURLE_SSL_CACERT_BADFILE || outcome == CURLE_SSL_CONNECT_ERROR;
+      if (error->code == ErrorCode::kModelUnreachable) error->data = tls ? R"({"reason":"tls"})" : R"({"reason":"unreachable"})";
     }
   }
   if (error) {

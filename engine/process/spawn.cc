@@ -14,6 +14,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "sandboxed.h"
 
 extern char** environ;
 
@@ -39,7 +43,7 @@ std::string ExitStatus::text() const {
 }
 
 void Child::signal_group(int signal) const {
-  if (pid_ > 0) ::kill(-pid_, signal);
+  if (pid_ > 0) ::kill(leads_group_ ? -pid_ : pid_, signal);
 }
 
 Result<ExitStatus> Child::wait(std::chrono::milliseconds timeout) {
@@ -57,7 +61,7 @@ Result<ExitStatus> Child::wait(std::chrono::milliseconds timeout) {
     if (errno != EINTR) return fail(ErrorCode::kIo, std::string("waitpid: ") + std::strerror(errno));
   }
   // The group may outlive its leader.
-  ::kill(-pid_, SIGKILL);
+  if (leads_group_) ::kill(-pid_, SIGKILL);
   pid_ = -1;
   if (WIFSIGNALED(status)) return ExitStatus{-1, WTERMSIG(status)};
   return ExitStatus{WEXITSTATUS(status), 0};
@@ -78,6 +82,49 @@ std::string find_program(const std::string& name, const char* path) {
     rest.remove_prefix(end + 1);
   }
   return {};
+}
+
+std::uint64_t resident_bytes(pid_t pid) { return usage_of(pid).resident; }
+
+Usage usage_of(pid_t pid) {
+  constexpr std::size_t kMost = 512;  // processes of one worker that are counted
+  static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  static const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  std::uint64_t total = 0;
+  std::uint64_t cpu = 0;
+  std::vector<pid_t> todo{pid};
+  for (std::size_t i = 0; i < todo.size(); ++i) {
+    const std::string folder = "/proc/" + std::to_string(todo[i]);
+    unsigned long size = 0;
+    unsigned long resident = 0;
+    if (std::ifstream file(folder + "/statm"); file >> size >> resident) total += resident * page;
+    std::string stat;
+    if (std::ifstream file(folder + "/stat"); std::getline(file, stat)) {
+      // The name in parentheses may hold anything; user and system time are the 12th and 13th after it.
+      std::istringstream fields(stat.substr(std::min(stat.rfind(')'), stat.size() - 1) + 1));
+      std::string skipped;
+      for (int field = 0; field < 11; ++field) fields >> skipped;
+      std::uint64_t user = 0;
+      std::uint64_t system = 0;
+      if (fields >> user >> system) cpu += user + system;
+    }
+    std::ifstream children(folder + "/task/" + std::to_string(todo[i]) + "/children");
+    for (pid_t child = 0; todo.size() < kMost && children >> child;) todo.push_back(child);
+  }
+  return {total, std::chrono::milliseconds(cpu * 1000 / std::max<std::uint64_t>(1, ticks)), static_cast<int>(todo.size())};
+}
+
+Result<Fd> memory_file(std::string_view bytes) {
+  Fd file(::memfd_create("input", MFD_CLOEXEC));
+  if (!file) return fail(ErrorCode::kIo, std::string("memfd_create: ") + std::strerror(errno));
+  while (!bytes.empty()) {
+    const auto put = ::write(file.get(), bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return fail(ErrorCode::kIo, std::string("writing a program's input: ") + std::strerror(errno));
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+  if (::lseek(file.get(), 0, SEEK_SET) != 0) return fail(ErrorCode::kIo, std::string("lseek: ") + std::strerror(errno));
+  return file;
 }
 
 std::vector<std::string> environment_with(const std::map<std::string, std::string>& changes) {
@@ -104,14 +151,16 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 
 // Runs in the child between fork and exec: async-signal-safe calls only.
 [[noreturn]] void become(const char* program, char* const* argv, char* const* envp, const char* directory,
-                         const std::vector<std::pair<int, int>>& descriptors, bool die_with_parent, pid_t parent,
-                         int report) {
+                         const std::vector<std::pair<int, int>>& descriptors, bool die_with_parent, bool terminal, bool own_group,
+                         pid_t parent, int report) {
   const auto stop = [report] {
     const int number = errno;
     [[maybe_unused]] const auto written = ::write(report, &number, sizeof number);
     ::_exit(127);
   };
-  ::setpgid(0, 0);
+  if (own_group) ::setpgid(0, 0);
+  // Every signal is still blocked, SIGTTOU among them.
+  if (terminal) ::tcsetpgrp(0, ::getpid());
   if (die_with_parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);
@@ -140,6 +189,11 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 
 Result<Child> spawn(const SpawnSpec& spec) {
   if (spec.argv.empty()) return fail(ErrorCode::kInternal, "spawn without a program");
+  if (spec.sandbox) {
+    auto wrapped = sandboxed(spec);
+    if (!wrapped) return fail(std::move(wrapped.error()));
+    return spawn(wrapped->spec);
+  }
   const char* path = nullptr;
   for (const auto& entry : spec.environment) {
     if (entry.starts_with("PATH=")) path = entry.c_str() + 5;
@@ -168,14 +222,14 @@ Result<Child> spawn(const SpawnSpec& spec) {
   const pid_t pid = ::fork();
   if (pid == 0) {
     become(program.c_str(), argv.data(), envp.data(), directory.empty() ? nullptr : directory.c_str(), descriptors,
-           spec.die_with_parent, parent, write_end.get());
+           spec.die_with_parent, spec.terminal, spec.own_group, parent, write_end.get());
   }
   const int fork_errno = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return fail(ErrorCode::kIo, std::string("fork: ") + std::strerror(fork_errno));
-  ::setpgid(pid, pid);
+  if (spec.own_group) ::setpgid(pid, pid);
   write_end.reset();
-  Child child(pid, Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))));
+  Child child(pid, Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), spec.own_group);
   if (child.pidfd() < 0) {
     child.signal_group(SIGKILL);
     ::waitpid(pid, nullptr, 0);
@@ -193,22 +247,6 @@ Result<Child> spawn(const SpawnSpec& spec) {
   }
   return child;
 }
-
-namespace {
-// A file without a name that holds `bytes`, at its beginning.
-Result<Fd> memory_file(std::string_view bytes) {
-  Fd file(::memfd_create("input", MFD_CLOEXEC));
-  if (!file) return fail(ErrorCode::kIo, std::string("memfd_create: ") + std::strerror(errno));
-  while (!bytes.empty()) {
-    const auto put = ::write(file.get(), bytes.data(), bytes.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return fail(ErrorCode::kIo, std::string("writing a program's input: ") + std::strerror(errno));
-    bytes.remove_prefix(static_cast<std::size_t>(put));
-  }
-  if (::lseek(file.get(), 0, SEEK_SET) != 0) return fail(ErrorCode::kIo, std::string("lseek: ") + std::strerror(errno));
-  return file;
-}
-}  // namespace
 
 Result<RunResult> run(SpawnSpec spec, std::chrono::milliseconds timeout, std::size_t most_output,
                       const std::atomic<bool>* cancelled) {

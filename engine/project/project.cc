@@ -92,7 +92,7 @@ Result<void> read_pools(const json::value& value, const Shape& shape, const std:
                               "Write {min: 1, max: 2}."));
     }
     const auto& object = member.value().get_object();
-    if (auto ok = refuse_unknown_keys(object, {"min", "max"}, shape.file, shape.positions, pointer); !ok) return ok;
+    if (auto ok = refuse_unknown_keys(object, {"min", "max", "queue", "idle", "max_calls", "max_age", "max_memory"}, shape.file, shape.positions, pointer); !ok) return ok;
     PoolLimits limits;
     if (const auto* least = object.if_contains("min")) {
       auto number = shape.whole(*least, pointer + "/min", 0, kMostWorkers);
@@ -103,6 +103,33 @@ Result<void> read_pools(const json::value& value, const Shape& shape, const std:
       auto number = shape.whole(*most, pointer + "/max", 1, kMostWorkers);
       if (!number) return fail(std::move(number.error()));
       limits.max = *number;
+    }
+    struct Whole {
+      const char* key;
+      std::optional<int>* target;
+      int most;
+    };
+    for (const auto& [key, target, most] : {Whole{"queue", &limits.queue, 1'000'000}, Whole{"max_calls", &limits.max_calls, 1'000'000'000}}) {
+      const auto* found = object.if_contains(key);
+      if (!found) continue;
+      auto number = shape.whole(*found, pointer + "/" + key, 1, most);
+      if (!number) return fail(std::move(number.error()));
+      *target = *number;
+    }
+    for (const auto& [key, target] : {std::pair("idle", &limits.idle_ms), std::pair("max_age", &limits.max_age_ms)}) {
+      const auto* found = object.if_contains(key);
+      if (!found) continue;
+      auto time = shape.duration_ms(*found, pointer + "/" + key);
+      if (!time) return fail(std::move(time.error()));
+      *target = *time;
+    }
+    if (const auto* found = object.if_contains("max_memory")) {
+      const auto bytes = parse_bytes(found->is_string() ? std::string_view(found->get_string()) : std::string_view(json::serialize(*found)));
+      if (!bytes) {
+        return fail(shape.wrong(pointer + "/max_memory", "pools." + std::string(member.key()) + ".max_memory must be a size such as 512MB or 2GB, not " + kind_of(*found),
+                                "1 MB is the least."));
+      }
+      limits.max_memory = *bytes;
     }
     if (limits.min && limits.max && *limits.min > *limits.max) {
       return fail(shape.wrong(pointer + "/min", "pools." + std::string(member.key()) + ".min is above its max"));
@@ -129,7 +156,7 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
   }
   project.config = value->get_object();
   const auto& config = project.config;
-  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests", "environment"}, shape.file,
+  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests", "environment", "isolation", "sources", "tracing"}, shape.file,
                                     shape.positions, "");
       !ok) {
     return ok;
@@ -148,10 +175,17 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
   if (const auto* pools = config.if_contains("pools")) {
     if (auto ok = read_pools(*pools, shape, languages, project); !ok) return ok;
   }
+  if (const auto* isolation = config.if_contains("isolation")) {
+    if (auto ok = read_isolation(*isolation, shape, languages, project); !ok) return ok;
+  }
   // Variables of the engine's environment that workers see too; runtime/ reads the list.
   if (const auto* names = config.if_contains("environment")) {
     if (auto listed = shape.texts(*names, "/environment"); !listed) return fail(std::move(listed.error()));
   }
+  if (const auto* sources = config.if_contains("sources")) {
+    if (auto ok = read_sources(*sources, shape, languages, project); !ok) return ok;
+  }
+  if (auto ok = read_tracing(config.if_contains("tracing"), shape, project); !ok) return ok;
   if (const auto* timeout = config.if_contains("timeout")) {
     auto ms = shape.duration_ms(*timeout, "/timeout");
     if (!ms) return fail(std::move(ms.error()));
@@ -210,6 +244,7 @@ Result<Project> load(const fs::path& root, const std::string& environment, const
   }
   project.environment = environment;
   project.name = project.root.filename().string();
+  project.inputs.contents.insert(project.root / "sabir.yml");
   if (auto ok = read_config(project, languages); !ok) return fail(std::move(ok.error()));
   if (auto ok = walk_tree(project, languages); !ok) return fail(std::move(ok.error()));
   for (const auto& source : project.sources) {

@@ -202,5 +202,40 @@ TEST_F(ProjectTest, ALanguageFileWithoutItsKeysSaysWhich) {
   EXPECT_THAT(to_text(found.error()), HasSubstr("the key 'missing_hint' is missing"));
 }
 
+TEST_F(ProjectTest, TheMostSpecificEntryOfIsolationDecides) {
+  write("functions/python/open/a.py");
+  write("functions/python/closed/b.py");
+  write("functions/python/closed/c.py");
+  write("functions/ruby/d.rb");
+  write("sabir.yml",
+        "isolation:\n  '*': sandbox\n  functions/python/closed: {level: sandbox, paths: {read: [data/in, /srv], write: [data/out/]}, memory: 64MB, processes: 9}\n"
+        "  python: process\n  functions/python/closed/c.py: process\n");
+  const auto project = load(root_, "development", languages());
+  ASSERT_TRUE(project.has_value()) << to_text(project.error());
+  std::map<std::string, const IsolationRule*> rules;
+  for (const auto& source : project->sources) rules[source.relative] = isolation_of(*project, source);
+  EXPECT_EQ(rules.at("functions/python/open/a.py")->level, Isolation::kProcess);
+  EXPECT_EQ(rules.at("functions/python/closed/c.py")->level, Isolation::kProcess);
+  EXPECT_EQ(rules.at("functions/ruby/d.rb")->level, Isolation::kSandbox);
+  EXPECT_FALSE(rules.at("functions/ruby/d.rb")->network);
+  const auto& closed = *rules.at("functions/python/closed/b.py");
+  EXPECT_EQ(closed.level, Isolation::kSandbox);
+  EXPECT_THAT(closed.read, ElementsAre("data/in", "/srv"));
+  EXPECT_THAT(closed.write, ElementsAre("data/out"));
+  EXPECT_EQ(closed.memory, 64U << 20U);
+  EXPECT_EQ(closed.processes, 9);
+}
+
+TEST_F(ProjectTest, AnIsolationThatWouldConfineNothingIsRefusedAtItsLine) {
+  write("functions/python/a.py");
+  EXPECT_THAT(load_error("isolation:\n  functions/python/b.py: sandbox\n"), testing::AllOf(HasSubstr("there is no functions/python/b.py"), HasSubstr("sabir.yml:2")));
+  EXPECT_THAT(load_error("isolation:\n  pyhton: sandbox\n"), HasSubstr("python"));
+  EXPECT_THAT(load_error("isolation: sandbx\n"), HasSubstr("no isolation level"));
+  EXPECT_THAT(load_error("isolation: {python: {level: sandbox, paths: {write: [.git/hooks]}}}\n"), HasSubstr("hidden from every sandbox"));
+  EXPECT_THAT(load_error("isolation: {python: {level: sandbox, paths: {read: [data/../../other]}}}\n"), HasSubstr("no path below"));
+  EXPECT_THAT(load_error("isolation: {python: {level: sandbox, paths: {write: [functions/python]}}}\n"), HasSubstr("cannot be granted to write"));
+  EXPECT_THAT(load_error("isolation: {functions/python/a.py: in_process}\n"), HasSubstr("cannot run inside the engine"));
+}
+
 }  // namespace
 }  // namespace sabir::project

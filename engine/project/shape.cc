@@ -1,5 +1,6 @@
 #include "shape.h"
 
+#include <charconv>
 #include <cmath>
 
 #include "sabir/base/text.h"
@@ -72,6 +73,18 @@ Result<int> Shape::duration_ms(const json::value& value, const std::string& poin
   if (ms && *ms > 0) return *ms;
   return fail(wrong(pointer, dotted(pointer) + " must be a time such as 30s or 5m, not " + kind_of(value),
                     "Units are ms, s, m and h; a bare number is seconds; a day is the most."));
+}
+
+std::optional<std::uint64_t> parse_bytes(std::string_view text) {
+  text = trim(text);
+  double number = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (ec != std::errc() || !(number > 0)) return std::nullopt;
+  const auto unit = trim(text.substr(static_cast<std::size_t>(end - text.data())));
+  const double factor = unit.empty() || unit == "B" ? 1 : unit == "KB" ? 1024.0 : unit == "MB" ? 1024.0 * 1024 : unit == "GB" ? 1024.0 * 1024 * 1024 : 0;
+  const double bytes = number * factor;
+  if (!(bytes >= 1024 * 1024) || bytes > 1e15) return std::nullopt;
+  return static_cast<std::uint64_t>(bytes);
 }
 
 std::optional<int> parse_duration_ms(std::string_view text) {

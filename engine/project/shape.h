@@ -26,7 +26,20 @@ struct Shape {
 // "a list", "the number 3", "text": what a value is, for error messages.
 std::string kind_of(const json::value& value);
 
+// Reads sabir.yml's `isolation`. Errors: kConfig.
+Result<void> read_isolation(const json::value& value, const Shape& shape, const std::vector<Language>& languages, Project& project);
+
+// Reads sabir.yml's `tracing`, null where it has none, for the project's environment. Errors: kConfig.
+Result<void> read_tracing(const json::value* value, const Shape& shape, Project& project);
+
 // Finds the sources of `project.root`; fills sources, unsupported and warnings. Errors: kLimit, kIo.
 Result<void> walk_tree(Project& project, const std::vector<Language>& languages);
+
+// Reads sabir.yml's `sources` into project.origins. Errors: kConfig at the entry's file:line:column.
+Result<void> read_sources(const json::value& value, const Shape& shape, const std::vector<Language>& languages, Project& project);
+
+// The keys of language.yml that are about existing code and environments. Errors: kConfig.
+inline constexpr const char* kEnvironmentKeys[] = {"setup", "pins", "managers", "adopt", "boot", "module"};
+Result<void> read_environment(Language& language, const json::object& object, const Shape& shape);
 
 }  // namespace sabir::project

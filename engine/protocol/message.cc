@@ -51,7 +51,9 @@ Result<Message> parse_message(std::string_view text) {
   }
   if (!versioned) return fail(broken("no \"jsonrpc\": \"2.0\" in the message", -32600));
   if (!message.params.empty() && message.params.front() != '{') {
-    return fail(broken("params is not an object", -32600));
+    // A request that can be answered is: by its id.
+    if (message.method.empty() || message.id.empty()) return fail(broken("params is not an object", -32600));
+    message.params_fit = false;
   }
   if (!message.method.empty()) {
     message.kind = message.id.empty() ? MessageKind::kNotification : MessageKind::kRequest;
@@ -67,30 +69,49 @@ Result<Message> parse_message(std::string_view text) {
   return message;
 }
 
-std::string make_request(std::int64_t id, std::string_view method, std::string_view params) {
-  std::string out = "{\"jsonrpc\":\"2.0\",\"id\":" + std::to_string(id) + ",\"method\":\"";
+void append_request(std::string& out, std::int64_t id, std::string_view method, std::string_view params) {
+  char number[24];
+  const auto [end, ec] = std::to_chars(number, number + sizeof number, id);
+  out += "{\"jsonrpc\":\"2.0\",\"id\":";
+  out.append(number, end);
+  out += ",\"method\":\"";
   out += method;
   out += "\",\"params\":";
   out += params.empty() ? "{}" : params;
   out += '}';
-  return out;
 }
 
-std::string make_notification(std::string_view method, std::string_view params) {
-  std::string out = "{\"jsonrpc\":\"2.0\",\"method\":\"";
+void append_notification(std::string& out, std::string_view method, std::string_view params) {
+  out += "{\"jsonrpc\":\"2.0\",\"method\":\"";
   out += method;
   out += "\",\"params\":";
   out += params.empty() ? "{}" : params;
   out += '}';
-  return out;
 }
 
-std::string make_response(std::string_view id, std::string_view result) {
-  std::string out = "{\"jsonrpc\":\"2.0\",\"id\":";
+void append_response(std::string& out, std::string_view id, std::string_view result) {
+  out += "{\"jsonrpc\":\"2.0\",\"id\":";
   out += id;
   out += ",\"result\":";
   out += result.empty() ? "null" : result;
   out += '}';
+}
+
+std::string make_request(std::int64_t id, std::string_view method, std::string_view params) {
+  std::string out;
+  append_request(out, id, method, params);
+  return out;
+}
+
+std::string make_notification(std::string_view method, std::string_view params) {
+  std::string out;
+  append_notification(out, method, params);
+  return out;
+}
+
+std::string make_response(std::string_view id, std::string_view result) {
+  std::string out;
+  append_response(out, id, result);
   return out;
 }
 
@@ -103,6 +124,7 @@ std::string make_error(std::string_view id, const Error& error) {
       extra && extra->is_object()) {
     if (const auto* rpc = extra->get_object().if_contains("rpc"); rpc && rpc->is_int64()) {
       code = static_cast<int>(rpc->get_int64());
+      if (code == -32601) data["type"] = "unknown_method";
     }
   }
   const json::object object{{"code", code}, {"message", error.message}, {"data", std::move(data)}};

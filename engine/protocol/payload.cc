@@ -2,6 +2,7 @@
 
 #include "sabir/base/json.h"
 #include "sabir/base/text.h"
+#include "sabir/protocol/raw_json.h"
 
 namespace sabir::protocol {
 namespace {
@@ -57,7 +58,20 @@ void take_large(json::value& value, const std::string& at, std::vector<Blob>& bl
 }  // namespace
 
 Result<std::string> inflate(const Payload& payload) { return fill(payload, true); }
-Result<std::string> outline(const Payload& payload) { return fill(payload, false); }
+Result<std::string> outline(const Payload& payload) {
+  if (payload.blobs.size() != 1) return fill(payload, false);
+  // The usual case, in which the text alone is enough.
+  const std::string_view text = payload.json;
+  const auto place = raw_at(text, payload.blobs.front().at);
+  if (place != "null") return fill(payload, false);
+  const std::size_t at = static_cast<std::size_t>(place.data() - text.data());
+  std::string out;
+  out.reserve(text.size());
+  out += text.substr(0, at);
+  out += "\"\"";
+  out += text.substr(at + place.size());
+  return out;
+}
 
 Payload deflate(std::string text) {
   Payload payload;

@@ -32,6 +32,35 @@ TEST(Frame, ArrivesWholeInAnyFragmentation) {
   }
 }
 
+TEST(Frame, ALargeFrameIsReadToItsPlace) {
+  const std::string blob(100'000, 'b');
+  std::string bytes;
+  append_frame(bytes, "{}", {blob, "", "c"});
+  append_frame(bytes, R"({"next":1})");
+  FrameReader reader;
+  reader.append(std::string_view(bytes).substr(0, 1000));
+  ASSERT_TRUE(reader.next().has_value());
+  std::size_t at = 1000;
+  while (at < bytes.size()) {
+    const auto room = reader.room();
+    const std::size_t direct = std::min<std::size_t>(room.size(), 30'000);
+    std::copy_n(bytes.data() + at, direct, room.data());
+    if (direct > 0) reader.filled(direct);
+    at += direct;
+    if (direct > 0) continue;
+    reader.append(std::string_view(bytes).substr(at));
+    break;
+  }
+  const auto large = reader.next();
+  ASSERT_TRUE(large && *large);
+  EXPECT_EQ((*large)->json, "{}");
+  EXPECT_EQ((*large)->blobs, (std::vector<std::string>{blob, "", "c"}));
+  EXPECT_TRUE(reader.room().empty());
+  const auto next = reader.next();
+  ASSERT_TRUE(next && *next);
+  EXPECT_EQ((*next)->json, R"({"next":1})");
+}
+
 TEST(Frame, AMalformedHeadIsRefusedAndStaysRefused) {
   for (const char* head : {"-1\n", "01\n", "1  2\n", "1 \n", " 1\n", "\n", "x", "67108865\n", "67108864 1\n",
                            "99999999999999999999999\n", "1,2\n"}) {
@@ -53,6 +82,16 @@ TEST(Frame, OversizedFrameIsRefusedBeforeItsBytesArrive) {
   FrameReader endless({.frame = 100, .blobs = 2, .head = 64});
   endless.append(std::string(65, '1'));
   EXPECT_FALSE(endless.next().has_value());
+}
+
+TEST(Payload, AnOutlineHasAnEmptyStringForEachBlob) {
+  const auto outlined = [](std::string json, std::vector<Blob> blobs) { return outline({std::move(json), std::move(blobs)}); };
+  EXPECT_EQ(outlined(R"({"a":[1,null],"b":null})", {{"/a/1", false, "x"}}), R"({"a":[1,""],"b":null})");
+  EXPECT_EQ(outlined(R"({"a/b":null})", {{"/a~1b", true, "x"}}), R"({"a/b":""})");
+  EXPECT_EQ(outlined("null", {{"", false, "x"}}), "\"\"");
+  EXPECT_EQ(outlined(R"({"a":null,"b":null})", {{"/a", false, "x"}, {"/b", false, "y"}}), R"({"a":"","b":""})");
+  EXPECT_FALSE(outlined(R"({"a":1})", {{"/a", false, "x"}}).has_value());
+  EXPECT_FALSE(outlined(R"({"a":null})", {{"/b", false, "x"}}).has_value());
 }
 
 TEST(RawJson, MembersAreTheSendersOwnBytes) {
@@ -77,6 +116,19 @@ TEST(RawJson, QuotingRoundTripsAndRepairsInvalidUtf8) {
   const std::string text = std::string("a\"\\\n\t\x01é🚢\0z", 15);
   EXPECT_EQ(unquote(quote(text)), text);
   EXPECT_EQ(unquote(quote("a\xffz")), "a\xef\xbf\xbdz");
+  // Wherever in a string a byte stands that does not stand for itself.
+  for (std::size_t at = 0; at < 20; ++at) {
+    for (const std::string odd : {"\"", "\\", "\n", "\x01", "é", "🚢"}) {
+      const std::string whole = std::string(at, 'a') + odd + std::string(20 - at, 'b');
+      EXPECT_EQ(unquote(quote(whole)), whole);
+      EXPECT_TRUE(check_json(quote(whole)).has_value()) << quote(whole);
+      EXPECT_EQ(raw_members("{\"k\":" + quote(whole) + "}")->front().value, quote(whole));
+    }
+    EXPECT_EQ(unquote(quote(std::string(at, 'a') + "\xff" + std::string(20 - at, 'b'))), std::string(at, 'a') + "\xef\xbf\xbd" + std::string(20 - at, 'b'));
+    EXPECT_FALSE(check_json("\"" + std::string(at, 'a') + "\xc3\"").has_value());
+    EXPECT_FALSE(check_json("\"" + std::string(at, 'a') + "\n\"").has_value());
+    EXPECT_FALSE(check_json("\"" + std::string(at, 'a')).has_value());
+  }
   EXPECT_EQ(unquote(R"("\ud83d\udea2 \ud800")"), "🚢 \xef\xbf\xbd");
 }
 
@@ -125,6 +177,18 @@ TEST(Payload, APointerToAnythingButNullIsRefused) {
   EXPECT_EQ(inflate({"null", {{"", true, "\xff"}}}).value(), "\"/w==\"");
   EXPECT_FALSE(read_blob_list("[]", {"x"}, "/arguments").has_value());
   EXPECT_FALSE(read_blob_list(R"([{"at":"/other","type":"string"}])", {"x"}, "/arguments").has_value());
+}
+
+TEST(RawJson, LongIntegersAreSeen) {
+  for (const char* text : {"1234567890123456789", "-99999999999999999999", R"({"a":[1,18446744073709551616]})"}) EXPECT_TRUE(has_long_integer(text)) << text;
+  for (const char* text : {"123456789012345678", "1.2345678901234567890123", "12345678901234567890e5", R"("12345678901234567890\"12345678901234567890")", "{}"}) {
+    EXPECT_FALSE(has_long_integer(text)) << text;
+  }
+}
+
+TEST(RawJson, IndentingKeepsEveryTokenAsItIs) {
+  EXPECT_EQ(indented(R"({"a":[1,{"b":"x,{\"y"}],"c":[ ],"d":{}})"), "{\n  \"a\": [\n    1,\n    {\n      \"b\": \"x,{\\\"y\"\n    }\n  ],\n  \"c\": [],\n  \"d\": {}\n}");
+  EXPECT_EQ(indented("12345678901234567890123"), "12345678901234567890123");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "sabir/protocol/raw_json.h"
 
+#include <algorithm>
 #include <array>
 
 #include "sabir/base/text.h"
@@ -36,8 +37,12 @@ class Scanner {
 
   bool string() {
     if (at >= text_.size() || text_[at] != '"') return false;
-    ++at;
+    const std::size_t begin = ++at;
     while (at < text_.size()) {
+      if ((at - begin) % 8 == 0) {
+        at += plain_json_bytes(text_.substr(at));
+        if (at == text_.size()) return false;
+      }
       const auto c = static_cast<unsigned char>(text_[at]);
       if (c == '"') {
         ++at;
@@ -182,6 +187,7 @@ Result<std::vector<RawMember>> raw_members(std::string_view text) {
     return fail(ErrorCode::kProtocol, "invalid UTF-8 at byte " + std::to_string(bad));
   }
   std::vector<RawMember> members;
+  members.reserve(8);
   Scanner s(text);
   s.blanks();
   if (s.at >= text.size() || text[s.at] != '{') return fail(ErrorCode::kProtocol, "not a JSON object");
@@ -266,11 +272,18 @@ std::string unquote(std::string_view text) {
 
 void append_quoted(std::string& out, std::string_view value) {
   static constexpr char kHex[] = "0123456789abcdef";
-  const bool valid = find_invalid_utf8(value) == std::string_view::npos;
+  // A byte that stands for itself in a string that is known to be UTF-8.
+  const auto is_plain = [](unsigned char byte) { return byte >= 0x20 && byte != '"' && byte != '\\'; };
   out += '"';
-  for (std::size_t i = 0; i < value.size(); ++i) {
+  std::size_t from = 0;  // of the bytes that are to be copied as they are
+  std::size_t i = plain_json_bytes(value);
+  const bool valid = find_invalid_utf8(value.substr(i)) == std::string_view::npos;
+  for (; i < value.size(); ++i) {
     const char c = value[i];
     const auto byte = static_cast<unsigned char>(c);
+    if (is_plain(byte) && (byte < 0x80 || valid)) continue;
+    out.append(value, from, i - from);
+    from = i + 1;
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
@@ -284,9 +297,9 @@ void append_quoted(std::string& out, std::string_view value) {
       out += "\\u00";
       out += kHex[byte >> 4U];
       out += kHex[byte & 15U];
-    } else if (byte >= 0x80 && !valid) {
+    } else {
       // Copies the valid sequences and replaces each byte of the others.
-      std::size_t length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+      const std::size_t length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
       if (byte >= 0xc2 && i + length <= value.size() &&
           find_invalid_utf8(value.substr(i, length)) == std::string_view::npos) {
         out += value.substr(i, length);
@@ -294,16 +307,146 @@ void append_quoted(std::string& out, std::string_view value) {
       } else {
         out += "\xef\xbf\xbd";
       }
-    } else {
-      out += c;
+      from = i + 1;
     }
   }
+  out.append(value, from);
   out += '"';
+}
+
+std::string pointer_token(std::string_view written) {
+  std::string out;
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    if (written[i] == '~' && i + 1 < written.size() && (written[i + 1] == '0' || written[i + 1] == '1')) {
+      out += written[++i] == '0' ? '~' : '/';
+    } else {
+      out += written[i];
+    }
+  }
+  return out;
+}
+
+std::string unquote_key(std::string_view raw) { return unquote("\"" + std::string(raw) + "\""); }
+
+std::vector<std::string_view> raw_elements(std::string_view text) {
+  std::vector<std::string_view> out;
+  text = trim(text);
+  if (text.size() < 2) return out;
+  text = text.substr(1, text.size() - 2);
+  if (trim(text).empty()) return out;
+  std::size_t from = 0;
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      for (++i; i < text.size() && text[i] != '"'; ++i) {
+        if (text[i] == '\\') ++i;
+      }
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    } else if (c == ',' && depth == 0) {
+      out.push_back(trim(text.substr(from, i - from)));
+      from = i + 1;
+    }
+  }
+  out.push_back(trim(text.substr(from)));
+  return out;
+}
+
+std::string_view raw_at(std::string_view text, std::string_view pointer) {
+  while (!pointer.empty()) {
+    if (pointer.front() != '/') return {};
+    const std::size_t end = std::min(pointer.find('/', 1), pointer.size());
+    const std::string token = pointer_token(pointer.substr(1, end - 1));
+    pointer.remove_prefix(end);
+    if (text.starts_with('{')) {
+      const auto members = raw_members(text);
+      if (!members) return {};
+      const auto found = std::find_if(members->begin(), members->end(), [&](const auto& member) { return unquote_key(member.key) == token; });
+      if (found == members->end()) return {};
+      text = found->value;
+    } else if (text.starts_with('[')) {
+      const auto elements = raw_elements(text);
+      std::size_t index = 0;
+      if (token.empty() || token.size() > 9 || token.find_first_not_of("0123456789") != std::string::npos || (token.size() > 1 && token[0] == '0')) return {};
+      for (const char c : token) index = index * 10 + static_cast<std::size_t>(c - '0');
+      if (index >= elements.size()) return {};
+      text = elements[index];
+    } else {
+      return {};
+    }
+  }
+  return text;
 }
 
 std::string quote(std::string_view value) {
   std::string out;
   append_quoted(out, value);
+  return out;
+}
+
+bool has_long_integer(std::string_view text) {
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      else if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c >= '0' && c <= '9') {
+      const std::size_t from = i;
+      while (i < text.size() && text[i] >= '0' && text[i] <= '9') ++i;
+      const bool fraction = i < text.size() && (text[i] == '.' || text[i] == 'e' || text[i] == 'E');
+      if (!fraction && i - from > 18) return true;
+      // The rest of a number with a fraction is no integer.
+      while (i < text.size() && std::string_view("0123456789.eE+-").find(text[i]) != std::string_view::npos) ++i;
+      --i;
+    }
+  }
+  return false;
+}
+
+std::string indented(std::string_view text) {
+  std::string out;
+  std::size_t depth = 0;
+  const auto new_line = [&] {
+    out += '\n';
+    out.append(2 * depth, ' ');
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      const std::size_t from = i;
+      for (++i; i < text.size() && text[i] != '"'; ++i) {
+        if (text[i] == '\\') ++i;
+      }
+      out += text.substr(from, i + 1 - from);
+    } else if (c == '{' || c == '[') {
+      const std::size_t next = text.find_first_not_of(" \t\r\n", i + 1);
+      out += c;
+      if (next != std::string_view::npos && (text[next] == '}' || text[next] == ']')) {
+        out += text[next];
+        i = next;
+        continue;
+      }
+      ++depth;
+      new_line();
+    } else if (c == '}' || c == ']') {
+      depth -= depth > 0 ? 1 : 0;
+      new_line();
+      out += c;
+    } else if (c == ',') {
+      out += c;
+      new_line();
+    } else if (c == ':') {
+      out += ": ";
+    } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
+      out += c;
+    }
+  }
   return out;
 }
 

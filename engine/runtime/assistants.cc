@@ -2,13 +2,38 @@
 #include <algorithm>
 
 #include "engine_state.h"
+#include "prompt_functions.h"
 #include "sabir/assistants/runner.h"
 #include "sabir/base/ids.h"
+#include "sabir/base/log.h"
 #include "sabir/base/text.h"
 #include "sabir/models/model_store.h"
 #include "sabir/models/registry.h"
 
 namespace sabir::runtime {
+
+// The entries of a recording for a run's calls, in the order in which the model asked for them: the calls themselves are made side by side.
+class CallOrder {
+ public:
+  void add(const std::string& address, const std::string& arguments_json, std::uint64_t entry) {
+    const std::lock_guard hold(mutex_);
+    waiting_.emplace_back(address + "\n" + arguments_json, entry);
+  }
+  std::uint64_t take(const std::string& address, const std::string& arguments_json) {
+    const std::string wanted = address + "\n" + arguments_json;
+    const std::lock_guard hold(mutex_);
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& one) { return one.first == wanted; });
+    if (found == waiting_.end()) return 0;
+    const auto entry = found->second;
+    waiting_.erase(found);
+    return entry;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<std::string, std::uint64_t>> waiting_;
+};
+
 namespace {
 
 using protocol::Payload;
@@ -35,8 +60,9 @@ std::string described(const functions::Function& function) {
 class ProjectTools final : public assistants::ToolCaller {
  public:
   using Call = std::function<Result<Payload>(functions::CallRequest, std::chrono::milliseconds)>;
-  ProjectTools(std::shared_ptr<const functions::Registry> registry, Call call, int depth, std::string caller)
-      : registry_(std::move(registry)), call_(std::move(call)), depth_(depth), caller_(std::move(caller)) {}
+  using EntryOf = std::function<std::uint64_t(const std::string& address, const std::string& arguments_json)>;
+  ProjectTools(std::shared_ptr<const functions::Registry> registry, Call call, EntryOf entry_of, int depth, std::string caller)
+      : registry_(std::move(registry)), call_(std::move(call)), entry_of_(std::move(entry_of)), depth_(depth), caller_(std::move(caller)) {}
 
   Result<std::vector<assistants::Tool>> list(const std::vector<std::string>& patterns) override {
     std::vector<assistants::Tool> tools;
@@ -46,6 +72,7 @@ class ProjectTools final : public assistants::ToolCaller {
       std::string name = function.tool_name;
       if (name.empty()) name = function.language + "_" + function.schema.canonical;
       while (std::any_of(tools.begin(), tools.end(), [&](const auto& t) { return t.name == name; })) name += "_2";
+      names_[address] = name;
       tools.push_back({name, address, described(function), function.schema.input_schema,
                        function.schema.effect == schema::Effect::kIrreversible});
     };
@@ -67,7 +94,7 @@ class ProjectTools final : public assistants::ToolCaller {
     return tools;
   }
 
-  Result<std::string> call(const std::string& address, const std::string& arguments_json, const CallContext& context,
+  Result<std::string> call(const std::string& address, const std::string& arguments_json, const std::string& call_id, const CallContext& context,
                            assistants::Clock::time_point deadline) override {
     functions::CallRequest request;
     request.address = address;
@@ -76,6 +103,10 @@ class ProjectTools final : public assistants::ToolCaller {
     request.depth = depth_ + 1;
     request.caller = caller_;
     request.deadline = deadline;
+    request.entry = entry_of_(address, arguments_json);
+    request.span = span_;
+    request.tool = names_.at(address);
+    request.tool_call = call_id;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - assistants::Clock::now());
     auto outcome = call_(std::move(request), std::max(left, std::chrono::milliseconds(1)));
     if (!outcome) return fail(std::move(outcome.error()));
@@ -85,8 +116,11 @@ class ProjectTools final : public assistants::ToolCaller {
  private:
   std::shared_ptr<const functions::Registry> registry_;
   Call call_;
+  EntryOf entry_of_;
   int depth_;
   std::string caller_;
+  const trace::SpanContext span_ = trace::current();
+  std::map<std::string, std::string> names_;  // by address
 };
 
 std::string text_of(const json::value& value) {
@@ -99,9 +133,22 @@ std::string text_of(const json::value& value) {
 
 }  // namespace
 
+Result<std::shared_ptr<models::Ledger>> Engine::State::open_ledger() {
+  const std::lock_guard lock(ledger_mutex);
+  if (!ledger) {
+    auto opened = models::Ledger::open(project->state_dir());
+    if (!opened) return fail(std::move(opened.error()));
+    ledger = std::move(*opened);
+  }
+  return ledger;
+}
+
 Result<std::shared_ptr<const models::Models>> Engine::State::load_models() {
   const std::lock_guard lock(models_mutex);
-  if (models) return models;
+  auto book = open_ledger();
+  // Somebody may have switched an alias meanwhile, in this process or another.
+  const auto version = book ? (*book)->switch_version() : Result<std::int64_t>(0);
+  if (models && book && version && *version == switches_seen) return models;
   if (!local) {
     models::LocalRuntimeOptions runtime;
     runtime.find = models::find_in_store(models::ModelStore::open({options.resources / "models"}));
@@ -113,42 +160,181 @@ Result<std::shared_ptr<const models::Models>> Engine::State::load_models() {
   if (const char* alias = std::getenv("SABIR_MODEL")) how.alias_override = alias;
   how.secrets = secrets;
   how.local = local;
+  how.policies = policies;
+  how.cache = answers;
+  how.prices = options.resources / "models" / "prices.json";
+  if (book) {
+    how.ledger = *book;
+    auto switched = (*book)->switches();
+    if (!switched) return fail(std::move(switched.error()));
+    how.switches = std::move(*switched);
+  } else {
+    log(LogLevel::kWarning, "what models cost is not written down: " + book.error().message);
+    how.no_ledger = book.error();
+  }
   auto loaded = models::Models::load(std::move(how));
   if (!loaded) return fail(std::move(loaded.error()));
   models = std::move(*loaded);
+  switches_seen = version ? *version : -1;
   return models;
 }
 
-Result<models::Reply> Engine::complete(const std::string& alias, const models::Request& request, const models::OnEvent& on_event) {
+models::AnswerCache& Engine::answers() { return *state_->answers; }
+
+Result<json::array> Engine::usage(const std::string& by, std::int64_t since_ms) {
+  auto book = state_->open_ledger();
+  if (!book) return fail(std::move(book.error()));
+  return (*book)->usage(by, since_ms);
+}
+
+Result<std::vector<models::ModelInfo>> Engine::models() {
   auto all = state_->load_models();
   if (!all) return fail(std::move(all.error()));
-  auto model = (*all)->get(alias);
+  return (*all)->list();
+}
+
+Result<models::Switch> Engine::use_model(const std::string& alias, const std::string& model, const std::string& who) {
+  auto book = state_->open_ledger();
+  if (!book) return fail(std::move(book.error()));
+  auto all = state_->load_models();
+  if (!all) return fail(std::move(all.error()));
+  if (auto known = (*all)->get(alias); !known) return fail(std::move(known.error()));
+  models::Switch change{0, who, alias, {}, model};
+  for (const auto& info : (*all)->list()) {
+    if (info.alias != alias) continue;
+    if (info.model.empty()) {
+      return fail(ErrorCode::kInvalidArguments, "'" + alias + "' stands for no model's name that could be switched",
+                  "It is another alias's second name, or its provider has no `model`; change config/openai_config.yml.");
+    }
+    change.from = info.model;
+  }
+  if (auto done = (*book)->use(alias, change.from, model, who); !done) return fail(std::move(done.error()));
+  return change;
+}
+
+Result<models::Reply> Engine::complete(const std::string& alias, const models::Request& request, const models::OnEvent& on_event) {
+  const trace::Scope scope(state_->own_span());
+  auto model = state_->model(alias, false, "cli", 0);
   if (!model) return fail(std::move(model.error()));
   return (*model)->complete(request, on_event);
 }
 
-Result<Payload> Engine::State::answer_complete(const Payload& params) {
+Result<Payload> Engine::State::answer_complete(const Payload& params, workers::Caller& caller) {
   auto text = protocol::inflate(params);
   if (!text) return fail(std::move(text.error()));
   auto value = parse_json(*text);
   if (!value || !value->is_object()) return fail(ErrorCode::kInvalidArguments, "models.complete needs an object");
   const auto& object = value->get_object();
+  if (const auto* prompt = object.if_contains("prompt"); prompt && prompt->is_string()) {
+    PromptRequest asked{std::string(prompt->get_string()), "{}", std::string(string_or(object, "model")), {}, {}, {}};
+    const auto members = protocol::raw_members(*text);
+    const auto variables = members ? protocol::find_member(*members, "variables") : std::nullopt;
+    if (variables && variables->starts_with('{')) asked.variables = *variables;
+    if (const auto* parameters = object.if_contains("parameters"); parameters && parameters->is_object()) asked.parameters = parameters->get_object();
+    if (const auto* schema = object.if_contains("output_schema"); schema && schema->is_object()) asked.output_schema = schema->get_object();
+    auto answer = complete_prompt(asked, {}, caller, nullptr);
+    if (!answer) return fail(std::move(answer.error()));
+    return Payload{compact_json(*answer), {}};
+  }
   models::Request request;
+  request.caller.context = caller.context;
+  request.caller.function = caller.address;
   const auto* messages = object.if_contains("messages");
   if (!messages || !messages->is_array() || messages->get_array().empty()) {
-    return fail(ErrorCode::kInvalidArguments, "models.complete needs 'messages', a list that is not empty");
+    return fail(ErrorCode::kInvalidArguments, "models.complete needs 'messages', a list that is not empty, or 'prompt', a name");
   }
   request.messages = messages->get_array();
   if (const auto* tools = object.if_contains("tools"); tools && tools->is_array()) request.tools = tools->get_array();
   if (const auto* parameters = object.if_contains("parameters"); parameters && parameters->is_object()) request.parameters = parameters->get_object();
   if (const auto* schema = object.if_contains("output_schema"); schema && schema->is_object()) request.output_schema = schema->get_object();
-  auto all = load_models();
-  if (!all) return fail(std::move(all.error()));
-  auto model = (*all)->get(std::string(string_or(object, "model")));
+  auto model = this->model(std::string(string_or(object, "model")), false, caller.address, caller.entry);
   if (!model) return fail(std::move(model.error()));
   auto reply = (*model)->complete(request, {});
   if (!reply) return fail(std::move(reply.error()));
   return Payload{compact_json(to_json(*reply)), {}};
+}
+
+Result<json::object> Engine::State::complete_prompt(const PromptRequest& asked, const RunEvents& events, workers::Caller& caller,
+                                                    std::shared_ptr<std::atomic<bool>> cancelled) {
+  PromptFunctions called(*this, caller, cancelled);
+  auto rendered = renderer->render_json(asked.name, asked.variables, &called);
+  if (!rendered) return fail(std::move(rendered.error()));
+  const auto& front = rendered->front_matter;
+  assistants::Definition definition;
+  definition.kind = "prompt";
+  definition.name = rendered->name;
+  definition.model = asked.model.empty() ? std::string(string_or(front, "model")) : asked.model;
+  definition.functions = completions::functions_of(front);
+  definition.parameters = asked.parameters;
+  if (const auto* own = front.if_contains("parameters")) {
+    for (const auto& member : own->get_object()) definition.parameters.emplace(member.key(), member.value());
+  }
+  definition.output_schema = asked.output_schema;
+  const auto* output = front.if_contains("output");
+  const auto* schema = output != nullptr ? output->get_object().if_contains("schema") : nullptr;
+  if (!definition.output_schema && schema != nullptr) definition.output_schema = schema->get_object();
+  const std::string name = "prompt " + definition.name;
+  const auto find = [this, &asked, name, parent = caller.entry](const std::string& alias) {
+    // SABIR_MODEL wins over what the prompt's file says, so that tests choose theirs.
+    return model(alias, asked.model.empty(), name, parent);
+  };
+  json::object out;
+  if (definition.functions.empty()) {
+    models::Request request;
+    request.caller.context = caller.context;
+    request.caller.function = caller.address;
+    request.messages = rendered->messages;
+    request.parameters = std::move(definition.parameters);
+    request.output_schema = std::move(definition.output_schema);
+    request.cache = asked.cache;
+    request.cancelled = std::move(cancelled);
+    models::OnEvent on_event;
+    if (events.text || events.loading) {
+      on_event = [&events](const models::Event& event) {
+        if (!event.content.empty() && events.text) events.text(event.content);
+        if (event.progress >= 0 && events.loading) events.loading(event.progress);
+      };
+    }
+    auto model = find(definition.model);
+    if (!model) return fail(std::move(model.error()));
+    auto reply = (*model)->complete(request, on_event);
+    if (!reply) return fail(std::move(reply.error()));
+    out = to_json(*reply);
+  } else {
+    std::shared_ptr<const functions::Registry> functions_now;
+    {
+      const std::lock_guard lock(registry_mutex);
+      functions_now = registry;
+    }
+    auto book = journal.get();
+    if (!book) return fail(std::move(book.error()));
+    const auto order = std::make_shared<CallOrder>();
+    ProjectTools tools(
+        functions_now, [this](functions::CallRequest request, std::chrono::milliseconds timeout) { return call_blocking(std::move(request), timeout); },
+        [order](const std::string& address, const std::string& arguments) { return order->take(address, arguments); }, caller.depth, name);
+    assistants::Parts parts;
+    parts.tools = &tools;
+    parts.model = find;
+    parts.journal = *book;
+    parts.redact = redact_json();
+    const auto told = told_events(events, order, caller.entry);
+    auto answer = assistants::Runner(parts).complete(definition, rendered->messages, caller.context, told, std::move(cancelled));
+    if (!answer) return fail(std::move(answer.error()));
+    out = assistants::to_json(*answer);
+    out.erase("conversation");
+  }
+  if (rendered->budget) out["budget"] = completions::to_json(*rendered->budget);
+  return out;
+}
+
+Result<json::object> Engine::complete_prompt(const PromptRequest& asked, const CallContext& context, const RunEvents& events,
+                                             std::shared_ptr<std::atomic<bool>> cancelled) {
+  workers::Caller caller;
+  caller.address = "cli";
+  caller.context = context;
+  caller.deadline = workers::Clock::time_point::max();
+  caller.span = state_->own_span();
+  return state_->traced_prompt(asked, events, caller, std::move(cancelled));
 }
 
 json::object to_json(const models::Reply& reply) {
@@ -156,60 +342,84 @@ json::object to_json(const models::Reply& reply) {
   for (const auto& call : reply.tool_calls) {
     calls.push_back({{"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments_json}}}});
   }
-  return {{"content", reply.content}, {"tool_calls", calls}, {"finish_reason", reply.finish_reason}, {"model", reply.model},
-          {"provider", reply.provider},
-          {"usage", {{"input_tokens", reply.usage.input_tokens}, {"output_tokens", reply.usage.output_tokens}}}};
+  json::object out{{"content", reply.content}, {"tool_calls", calls}, {"finish_reason", reply.finish_reason}, {"model", reply.model},
+                   {"provider", reply.provider}, {"alias", reply.alias}, {"tries", reply.tries},
+                   {"usage", models::to_json(reply.usage)}};
+  if (reply.cost_usd) out["cost_usd"] = *reply.cost_usd;
+  if (reply.cached) out["cached"] = true;
+  if (reply.repaired) out["repaired"] = true;
+  if (!reply.reasoning.empty()) out["reasoning"] = reply.reasoning;
+  if (!reply.reasoning_details.empty()) out["reasoning_details"] = reply.reasoning_details;
+  if (!reply.missed.empty()) {
+    json::array missed;
+    for (const auto& one : reply.missed) missed.push_back({{"alias", one.alias}, {"error", to_json(one.error)}});
+    out["missed"] = std::move(missed);
+  }
+  return out;
 }
 
-Result<Payload> Engine::State::answer_assistant(const Payload& params, const CallContext& context,
-                                                workers::Clock::time_point deadline, int depth) {
+Result<Payload> Engine::State::answer_assistant(const Payload& params, workers::Caller& caller) {
   auto text = protocol::inflate(params);
   if (!text) return fail(std::move(text.error()));
   auto value = parse_json(*text);
   if (!value || !value->is_object()) return fail(ErrorCode::kInvalidArguments, "assistants.run needs an object");
   const auto& object = value->get_object();
   auto answer = run_assistant(std::string(string_or(object, "name")), std::string(string_or(object, "message")),
-                              std::string(string_or(object, "conversation")), context, {}, deadline, depth, nullptr);
+                              std::string(string_or(object, "conversation")), {}, caller, nullptr);
   if (!answer) return fail(std::move(answer.error()));
   return Payload{compact_json(*answer), {}};
 }
 
-Result<json::object> Engine::State::run_assistant(const std::string& name, const std::string& message,
-                                                  const std::string& conversation_given, const CallContext& context_given,
-                                                  const RunEvents& events, workers::Clock::time_point deadline, int depth,
-                                                  std::shared_ptr<std::atomic<bool>> cancelled) {
-  std::shared_ptr<const functions::Registry> functions_now;
-  {
-    const std::lock_guard lock(registry_mutex);
-    functions_now = registry;
+// A run's events for who asked for it; each call gets its place in a recording.
+assistants::Events Engine::State::told_events(const RunEvents& events, std::shared_ptr<CallOrder> order, std::uint64_t parent) {
+  assistants::Events told;
+  told.text = events.text;
+  told.loading = events.loading;
+  told.calling = [this, order, &events, parent](const std::string& address, const std::string& arguments) {
+    if (const auto entry = begin_entry(parent)) order->add(address, arguments, entry);
+    if (events.calling) events.calling(address, arguments);
+  };
+  if (events.called) {
+    told.called = [&events](const assistants::CallMade& made) {
+      events.called(made.address, made.error ? compact_json(sabir::to_json(*made.error)) : made.value_json, !made.error);
+    };
   }
-  auto assistant = functions_now->find_assistant(name);
-  if (!assistant) return fail(std::move(assistant.error()));
-  const std::string conversation = conversation_given.empty() ? new_id() : conversation_given;
-  CallContext context = context_given;
+  if (events.approve) {
+    told.approve = [&events](const std::string& address, const std::string& arguments) {
+      return events.approve(address, arguments) ? assistants::Approval::kGranted : assistants::Approval::kDenied;
+    };
+  }
+  return told;
+}
+
+Result<json::object> Engine::State::run_turn(const functions::Assistant& assistant, std::shared_ptr<const functions::Registry> functions_now,
+                                             const std::string& message, const std::string& conversation, const RunEvents& events,
+                                             workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled) {
+  CallContext context = asker.context;
   context.conversation = conversation;
-  const std::string caller = "assistant " + (*assistant)->language + "/" + (*assistant)->name;
+  const std::string caller = "assistant " + assistant.language + "/" + assistant.name;
   const auto call = [this](functions::CallRequest request, std::chrono::milliseconds timeout) { return call_blocking(std::move(request), timeout); };
 
-  if ((*assistant)->has_respond) {
-    const auto most = assistants::max_time((*assistant)->constants, (*assistant)->source.relative);
+  if (assistant.has_respond) {
+    const auto most = assistants::max_time(assistant.constants, assistant.source.relative);
     if (!most) return fail(most.error());
-    deadline = std::min(deadline, workers::Clock::now() + *most);
+    const auto deadline = std::min(asker.deadline, workers::Clock::now() + *most);
     functions::CallRequest request;
-    request.address = (*assistant)->name + ".respond";
+    request.address = assistant.name + ".respond";
     request.arguments = protocol::deflate(compact_json(json::object{{"message", message}}));
     request.context = context;
-    request.depth = depth + 1;
+    request.depth = asker.depth + 1;
     request.deadline = deadline;
     request.caller = caller;
+    request.parent = asker.entry;
+    request.span = trace::current();
     auto promise = std::make_shared<std::promise<Result<Payload>>>();
     auto future = promise->get_future();
     auto running = std::make_shared<std::optional<functions::Functions::CallId>>();  // touched by the loop's thread only
-    loop.post([this, running, source = (*assistant)->source, parameter = (*assistant)->respond_context_parameter,
-               shared = std::make_shared<functions::CallRequest>(std::move(request)), promise] {
+    loop.post([this, running, functions_now, assistant = &assistant, shared = std::make_shared<functions::CallRequest>(std::move(request)), promise] {
       workers::CallEvents done;
       done.done = [promise](Result<Payload> outcome) { promise->set_value(std::move(outcome)); };
-      *running = functions->call_source(source, "respond", "\"positional\":[\"message\"]", parameter, std::move(*shared), std::move(done));
+      *running = call_respond(*assistant, std::move(*shared), std::move(done));
     });
     // The pool ends the call at its deadline; the rest is for an engine that no longer answers.
     bool told = false;
@@ -234,39 +444,27 @@ Result<json::object> Engine::State::run_assistant(const std::string& name, const
     return json::object{{"content", content}, {"conversation", conversation}, {"model", ""}, {"provider", "respond"}, {"calls", json::array()}};
   }
 
-  auto definition = assistants::parse_definition((*assistant)->name, (*assistant)->constants, (*assistant)->source.relative);
+  auto definition = assistants::parse_definition(assistant.name, assistant.constants, assistant.source.relative);
   if (!definition) return fail(std::move(definition.error()));
   auto store = memory.get();
   if (!store) return fail(std::move(store.error()));
   auto book = journal.get();
   if (!book) return fail(std::move(book.error()));
-  ProjectTools tools(functions_now, call, depth, caller);
+  const auto order = std::make_shared<CallOrder>();
+  const auto entry_of = [order](const std::string& address, const std::string& arguments) { return order->take(address, arguments); };
+  ProjectTools tools(functions_now, call, entry_of, asker.depth, caller);
   assistants::Parts parts;
   parts.tools = &tools;
-  parts.model = [this](const std::string& alias) -> Result<std::shared_ptr<models::Model>> {
-    auto all = load_models();
-    if (!all) return fail(std::move(all.error()));
-    // SABIR_MODEL wins over what the assistant's file says, so that tests choose theirs.
-    const char* over = std::getenv("SABIR_MODEL");
-    return (*all)->get(over && *over ? std::string() : alias);
-  };
+  // SABIR_MODEL wins over what the assistant's file says, so that tests choose theirs.
+  parts.model = [this, caller, parent = asker.entry](const std::string& alias) { return model(alias, true, caller, parent); };
+  if (recordings) recordings->prompts()->note(definition->instructions, assistant.source.relative, {});
   parts.memory = *store;
   parts.journal = *book;
+  parts.redact = redact_json();
+  PromptFunctions called(*this, asker, cancelled);
   parts.prompts = renderer.get();
-  assistants::Events told;
-  told.text = events.text;
-  told.loading = events.loading;
-  told.calling = events.calling;
-  if (events.called) {
-    told.called = [&events](const assistants::CallMade& made) {
-      events.called(made.address, made.error ? compact_json(sabir::to_json(*made.error)) : made.value_json, !made.error);
-    };
-  }
-  if (events.approve) {
-    told.approve = [&events](const std::string& address, const std::string& arguments) {
-      return events.approve(address, arguments) ? assistants::Approval::kGranted : assistants::Approval::kDenied;
-    };
-  }
+  parts.prompt_functions = &called;
+  const auto told = told_events(events, order, asker.entry);
   auto answer = assistants::Runner(parts).run(*definition, message, conversation, context, told, std::move(cancelled));
   if (!answer) return fail(std::move(answer.error()));
   return assistants::to_json(*answer);
@@ -275,7 +473,11 @@ Result<json::object> Engine::State::run_assistant(const std::string& name, const
 Result<json::object> Engine::run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
                                            const CallContext& context, const RunEvents& events,
                                            std::shared_ptr<std::atomic<bool>> cancelled) {
-  return state_->run_assistant(name, message, conversation, context, events, workers::Clock::time_point::max(), 0, std::move(cancelled));
+  workers::Caller caller;
+  caller.context = context;
+  caller.deadline = workers::Clock::time_point::max();
+  caller.span = state_->own_span();
+  return state_->run_assistant(name, message, conversation, events, caller, std::move(cancelled));
 }
 
 }  // namespace sabir::runtime

@@ -11,10 +11,10 @@ void end_caller(workers::Caller& caller) {
   for (const auto& task : tasks) task();
 }
 
-ClientSession::ClientSession(net::Loop& loop, int fd, const project::Project& project, workers::RequestHandler handler,
-                             std::function<void(ClientSession*)> closed)
+ClientSession::ClientSession(net::Loop& loop, int in_fd, int out_fd, const project::Project& project, const trace::SpanContext& span,
+                             workers::RequestHandler handler, std::function<void(ClientSession*)> closed)
     : loop_(loop), project_(project.root.string()), environment_(project.environment), handler_(std::move(handler)),
-      closed_(std::move(closed)), peer_(loop, fd, fd, *this) {}
+      closed_(std::move(closed)), span_(span), peer_(loop, in_fd, out_fd, *this) {}
 
 ClientSession::~ClientSession() {
   *alive_ = false;
@@ -46,6 +46,7 @@ void ClientSession::hello(const workers::Incoming& request) {
     context_.conversation = string_or(c, "conversation");
     context_.run = string_or(c, "run");
   }
+  if (const auto span = trace::parse_traceparent(string_or(object, "traceparent"))) span_ = *span;
   const json::object answer{{"protocol", 1}, {"engine", SABIR_VERSION}, {"project", project_}, {"environment", environment_}};
   peer_.respond(request.id, json::serialize(answer));
 }
@@ -61,6 +62,7 @@ void ClientSession::on_request(const workers::Incoming& request) {
   auto caller = std::make_shared<workers::Caller>();
   caller->address = language_;
   caller->context = context_;
+  caller->span = span_;
   caller->deadline = workers::Clock::time_point::max();
   open_.emplace(id, caller);
   workers::EngineRequest out;
@@ -76,12 +78,25 @@ void ClientSession::on_request(const workers::Incoming& request) {
     open_.erase(found);
     ended->when_ended.clear();
     if (answer) {
-      std::vector<std::string> blobs;
-      for (auto& blob : answer->blobs) blobs.push_back(std::move(blob.data));
+      std::vector<std::string_view> blobs;
+      for (const auto& blob : answer->blobs) blobs.push_back(blob.data);
       peer_.respond(id, answer->json, blobs);
     } else {
       peer_.respond_error(id, answer.error());
     }
+  };
+  out.notify = [this, alive = alive_, id](std::string_view method, std::string_view members) {
+    const auto found = *alive ? open_.find(id) : open_.end();
+    if (!*alive || found == open_.end()) return;
+    if (peer_.unsent() > kMostUnsent) {
+      // It reads slower than the function yields; what the call started ends with it.
+      const auto slow = std::move(found->second);
+      open_.erase(found);
+      peer_.respond_error(id, Error(ErrorCode::kLimit, "the stream was ended: " + std::to_string(kMostUnsent >> 20U) + " MB of it were not read yet"));
+      end_caller(*slow);
+      return;
+    }
+    peer_.notify(method, workers::with_id(id, members));
   };
   handler_(std::move(out));
 }

@@ -16,9 +16,9 @@ namespace sabir::runtime {
 
 class ClientSession : private workers::Peer::Handler {
  public:
-  // `closed` may destroy the session.
-  ClientSession(net::Loop& loop, int fd, const project::Project& project, workers::RequestHandler handler,
-                std::function<void(ClientSession*)> closed);
+  // `span` is what its calls belong to where its `hello` names none. `closed` may destroy the session.
+  ClientSession(net::Loop& loop, int in_fd, int out_fd, const project::Project& project, const trace::SpanContext& span,
+                workers::RequestHandler handler, std::function<void(ClientSession*)> closed);
   ~ClientSession() override;
 
  private:
@@ -28,6 +28,7 @@ class ClientSession : private workers::Peer::Handler {
   void hello(const workers::Incoming& request);
 
   static constexpr std::size_t kMostOpen = 10'000;
+  static constexpr std::size_t kMostUnsent = std::size_t{64} << 20U;
 
   net::Loop& loop_;
   const std::string project_;
@@ -35,6 +36,7 @@ class ClientSession : private workers::Peer::Handler {
   workers::RequestHandler handler_;
   std::function<void(ClientSession*)> closed_;
   CallContext context_;
+  trace::SpanContext span_;
   std::string language_ = "client";
   std::unordered_map<std::string, std::shared_ptr<workers::Caller>> open_;  // by the request's raw id
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

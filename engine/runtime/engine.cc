@@ -40,7 +40,11 @@ fs::path published_file(const fs::path& root, const std::string& environment) {
 
 Engine::State::State(EngineOptions o)
     : options(std::move(o)),
-      memory([this] { return memory::open_sqlite(project->state_dir()); }),
+      memory([this]() -> Result<std::unique_ptr<memory::Memory>> {
+        auto opened = memory::open_sqlite(project->state_dir());
+        if (!opened) return opened;
+        return traced(std::move(*opened));
+      }),
       journal([this]() -> Result<std::unique_ptr<journal::Journal>> {
         std::error_code ec;
         fs::create_directories(project->state_dir(), ec);
@@ -48,10 +52,12 @@ Engine::State::State(EngineOptions o)
       }) {}
 
 Engine::State::~State() {
+  stopping = true;
   if (!thread.joinable()) return;
   std::promise<void> stopped;
   loop.post([this, &stopped] {
     listener.reset();
+    watcher.reset();
     std::error_code ec;
     if (!published.empty()) fs::remove(published, ec);
     clients.clear();
@@ -61,7 +67,11 @@ Engine::State::~State() {
   if (local) local->shutdown();
   // Jobs wait for what runs; their replies go to a loop that still turns.
   long_jobs.reset();
+  std::promise<std::map<int, std::unique_ptr<Jobs>>> deeper;
+  loop.post([this, &deeper] { deeper.set_value(std::move(deeper_jobs)); });
+  deeper.get_future().get().clear();
   jobs.reset();
+  if (recordings) recordings->flush(true);
   std::promise<void> cleared;
   loop.post([this, &cleared] {
     functions.reset();
@@ -70,6 +80,8 @@ Engine::State::~State() {
   cleared.get_future().wait();
   loop.stop();
   thread.join();
+  // Its thread asks the rest for secrets.
+  telemetry.reset();
   journal.reset();
   memory.reset();
 }
@@ -86,7 +98,7 @@ void Engine::State::begin(functions::EffectRecord record, std::function<void(Res
     call.effect = record.effect == schema::Effect::kIrreversible ? journal::CallEffect::kIrreversible : journal::CallEffect::kWrite;
     call.idempotent = record.idempotent;
     call.idempotency_key = record.idempotency_key;
-    call.arguments_json = secrets->redactor()->redact(record.arguments_json);
+    call.arguments_json = redact_json()(std::move(record.arguments_json));
     call.context = record.context;
     (*book)->begin_async(std::move(call), answer_on_loop);
   });
@@ -111,6 +123,11 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   s.project = std::make_shared<const project::Project>(std::move(*loaded));
   for (const auto& warning : s.project->warnings) log(LogLevel::kWarning, warning);
   s.secrets = std::make_shared<secrets::Secrets>(s.project->root);
+  s.answers = std::make_shared<models::AnswerCache>(s.project->state_dir(), [state = &s](std::string_view text) {
+    // What a secret is must be known before it is seen.
+    state->learn_secrets();
+    return state->secrets->redactor()->redact(text) != text;
+  });
   s.secrets->install_redactor();
   const auto grants_file = s.project->root / "config" / "grants.yml";
   if (fs::exists(grants_file)) {
@@ -122,15 +139,23 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
       s.grants = std::move(*grants);
     }
   }
-  s.renderer = std::make_unique<completions::Renderer>(s.project->root);
+  s.renderer = std::make_unique<completions::Renderer>(s.project->root, [&s](const std::string& alias) {
+    auto model = s.model_info(alias);
+    return model ? s.tokens_of(*model) : completions::Tokens(std::string_view());
+  });
   s.jobs = std::make_unique<Jobs>(kShortThreads, kMostWaiting);
   s.long_jobs = std::make_unique<Jobs>(kLongThreads, kLongThreads);
 
+  s.telemetry = telemetry::Telemetry::start(s.project, s.secrets, [&s] { s.learn_secrets(); });
+  s.tracer = s.telemetry ? &s.telemetry->tracer() : nullptr;
+
   functions::Setup setup;
+  setup.tracer = s.tracer;
   setup.project = s.project;
   setup.languages = s.languages;
   setup.build_cache = s.options.cache / "build";
   setup.effects = &s;
+  setup.debug = s.options.debug;
   setup.background = [&s](std::function<void()> work) {
     if (!s.long_jobs->submit(work)) work();
   };
@@ -157,9 +182,19 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   }
   s.functions = std::make_unique<functions::Functions>(s.loop, std::move(setup));
   s.registry = s.functions->registry();
-  s.loop.set_spin(std::chrono::microseconds(0));
+  // Before anything is seen that might hold one.
+  s.learn_secrets();
+  s.observe_prompts();
+  if (auto opened = s.open_recordings(); !opened) return fail(std::move(opened.error()));
   s.thread = std::thread([&s] { s.loop.run(); });
   return std::unique_ptr<Engine>(new Engine(std::move(state)));
+}
+
+Jobs& Engine::State::jobs_for(const workers::Caller& caller) {
+  if (caller.depth == 0) return *long_jobs;
+  auto& own = deeper_jobs[caller.depth];
+  if (!own) own = std::make_unique<Jobs>(kLongThreads, kLongThreads);
+  return *own;
 }
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -173,7 +208,7 @@ std::shared_ptr<const functions::Registry> Engine::registry() const {
 }
 
 Result<protocol::Payload> Engine::request(const std::string& method, protocol::Payload params, const CallContext& context,
-                                          std::chrono::milliseconds timeout) {
+                                          std::chrono::milliseconds timeout, OnNotice on_notice) {
   struct Waiting {
     std::promise<Result<protocol::Payload>> promise;
     std::atomic<bool> answered{false};
@@ -184,12 +219,14 @@ Result<protocol::Payload> Engine::request(const std::string& method, protocol::P
   caller->address = "cli";
   caller->context = context;
   caller->deadline = workers::Clock::now() + timeout;
+  caller->span = state_->own_span();
   std::vector<std::string> blobs;
   for (auto& blob : params.blobs) blobs.push_back(std::move(blob.data));
-  state_->loop.post([this, method, text = std::move(params.json), blobs = std::move(blobs), caller, waiting]() mutable {
+  state_->loop.post([this, method, text = std::move(params.json), blobs = std::move(blobs), caller, waiting, on_notice = std::move(on_notice)]() mutable {
     state_->handle({method, std::move(text), std::move(blobs), caller, [waiting](Result<protocol::Payload> answer) {
                       if (!waiting->answered.exchange(true)) waiting->promise.set_value(std::move(answer));
-                    }});
+                    },
+                    std::move(on_notice)});
   });
   // The rooms answer at the deadline themselves; the rest is for a room that does not.
   if (future.wait_for(timeout + std::chrono::seconds(2)) != std::future_status::ready) {
@@ -208,7 +245,7 @@ Result<protocol::Payload> Engine::State::call_blocking(functions::CallRequest re
   loop.post([this, shared = std::make_shared<functions::CallRequest>(std::move(request)), promise] {
     workers::CallEvents events;
     events.done = [promise](Result<protocol::Payload> outcome) { promise->set_value(std::move(outcome)); };
-    functions->call(std::move(*shared), std::move(events));
+    call(std::move(*shared), std::move(events));
   });
   return future.get();
 }
@@ -227,10 +264,12 @@ std::map<std::string, workers::PoolStats> Engine::stats() {
   return promise.get_future().get();
 }
 
-void Engine::serve(int fd, std::function<void()> closed) {
-  state_->loop.post([this, fd, closed = std::move(closed)] {
+void Engine::serve(int in_fd, int out_fd, std::function<void()> closed) {
+  state_->loop.post([this, in_fd, out_fd, closed = std::move(closed)] {
+    // An engine that listens serves many, whatever its own environment says.
+    const auto span = state_->listener ? trace::SpanContext{} : state_->own_span();
     auto session = std::make_unique<ClientSession>(
-        state_->loop, fd, *state_->project, [s = state_.get()](workers::EngineRequest request) { s->handle(std::move(request)); },
+        state_->loop, in_fd, out_fd, *state_->project, span, [s = state_.get()](workers::EngineRequest request) { s->handle(std::move(request)); },
         [s = state_.get(), closed](ClientSession* gone) {
           // This function lives in the session that is erased here, and so do its captures.
           const auto say = closed;
@@ -249,12 +288,19 @@ Result<void> Engine::listen() {
   const std::string path = (*dir / (key + ".sock")).string();
   std::promise<Result<void>> promise;
   state_->loop.post([this, path, &promise] {
-    auto listener = net::Listener::open(state_->loop, path, [this](int fd) { serve(fd, {}); });
+    auto listener = net::Listener::open(state_->loop, path, [this](int fd) { serve(fd, fd, {}); });
     if (!listener) {
       promise.set_value(fail(std::move(listener.error())));
       return;
     }
     state_->listener = std::move(*listener);
+    auto watcher = SourceWatcher::start(state_->loop, state_->project->root, [s = state_.get()](std::set<std::string> paths) { s->sources_changed(std::move(paths)); });
+    if (watcher) {
+      state_->watcher = std::move(*watcher);
+      state_->watch_sources();
+    } else {
+      log(LogLevel::kWarning, to_text(watcher.error()));
+    }
     promise.set_value({});
   });
   if (auto opened = promise.get_future().get(); !opened) return opened;

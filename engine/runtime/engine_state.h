@@ -8,16 +8,23 @@
 #include <thread>
 
 #include "client_session.h"
+#include "sabir/assistants/runner.h"
 #include "sabir/completions/renderer.h"
+#include "sabir/completions/tokens.h"
 #include "sabir/journal/journal.h"
 #include "sabir/memory/memory.h"
+#include "sabir/models/ledger.h"
 #include "sabir/models/local_runtime.h"
 #include "sabir/models/registry.h"
 #include "sabir/net/loop.h"
+#include "sabir/recordings/recordings.h"
 #include "sabir/runtime/engine.h"
 #include "sabir/runtime/jobs.h"
 #include "sabir/secrets/grants.h"
+#include "sabir/secrets/scrubber.h"
 #include "sabir/secrets/secrets.h"
+#include "sabir/telemetry/telemetry.h"
+#include "source_watcher.h"
 
 namespace sabir::runtime {
 
@@ -47,6 +54,9 @@ class Lazy {
   std::unique_ptr<T> value_;
 };
 
+struct PromptParams;
+class CallOrder;
+
 struct Engine::State : functions::EffectLog {
   explicit State(EngineOptions o);
   ~State() override;
@@ -59,26 +69,82 @@ struct Engine::State : functions::EffectLog {
   void handle(workers::EngineRequest request);
   void call_function(workers::EngineRequest request);
   void get_secret(workers::EngineRequest request);
+  void reply_soon(const std::shared_ptr<workers::EngineRequest>& request, Result<protocol::Payload> outcome);
+  void refuse(workers::EngineRequest& request);
   // Any thread, blocks: what needs no loop.
-  Result<protocol::Payload> answer(const std::string& method, const protocol::Payload& params, const CallContext& context,
-                                   const std::string& source, workers::Clock::time_point deadline, int depth);
+  Result<protocol::Payload> answer(const std::string& method, const protocol::Payload& params, workers::Caller& caller);
   Result<protocol::Payload> answer_memory(const std::string& method, const protocol::Payload& params, const CallContext& context,
                                           const std::string& source);
-  Result<protocol::Payload> answer_render(const protocol::Payload& params);
-  Result<protocol::Payload> answer_complete(const protocol::Payload& params);
-  Result<protocol::Payload> answer_assistant(const protocol::Payload& params, const CallContext& context, workers::Clock::time_point deadline, int depth);
+  // A job's thread; one that calls functions goes on to another.
+  void answer_prompt(const std::shared_ptr<workers::EngineRequest>& request, const protocol::Payload& params);
+  Result<protocol::Payload> answer_render(const PromptParams& asked, workers::Caller& caller);
+  Result<protocol::Payload> answer_tokens(const PromptParams& asked, workers::Caller& caller);
+  Result<protocol::Payload> answer_explain(const PromptParams& asked, workers::Caller& caller);
+  // The model that an alias, or the default, stands for; a name of OpenAI's stands for itself.
+  Result<models::ModelInfo> model_info(const std::string& alias);
+  // What counts this model's tokens: for one of this machine the tokenizer in its file, where that is here.
+  completions::Tokens tokens_of(const models::ModelInfo& model);
+  Result<protocol::Payload> answer_complete(const protocol::Payload& params, workers::Caller& caller);
+  Result<protocol::Payload> answer_assistant(const protocol::Payload& params, workers::Caller& caller);
 
+  Result<json::object> complete_prompt(const PromptRequest& asked, const RunEvents& events, workers::Caller& caller,
+                                       std::shared_ptr<std::atomic<bool>> cancelled);
+  assistants::Events told_events(const RunEvents& events, std::shared_ptr<CallOrder> order, std::uint64_t parent);
+  // Begins the span of the run around run_turn().
   Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
-                                     const CallContext& context, const RunEvents& events, workers::Clock::time_point deadline,
-                                     int depth, std::shared_ptr<std::atomic<bool>> cancelled);
+                                     const RunEvents& events, workers::Caller& caller, std::shared_ptr<std::atomic<bool>> cancelled);
+  Result<json::object> run_turn(const functions::Assistant& assistant, std::shared_ptr<const functions::Registry> functions_now, const std::string& message,
+                                const std::string& conversation, const RunEvents& events, workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled);
   // Read on first use, so that a project without models needs no configuration of them.
   Result<std::shared_ptr<const models::Models>> load_models();
+
+  // Recordings (recording.cc).
+  Result<void> open_recordings();
+  // The redactor learns each secret that the project names, as far as it is new. Any thread.
+  void learn_secrets();
+  // The model of an alias, as it is, recorded or replayed. `chosen_wins`: SABIR_MODEL is stronger than the alias.
+  Result<std::shared_ptr<models::Model>> model(const std::string& alias, bool chosen_wins, const std::string& caller, std::uint64_t parent);
+  // The loop's: a call by the registry, recorded or replayed; 0 = there is nothing to cancel.
+  functions::Functions::CallId call(functions::CallRequest request, workers::CallEvents events);
+  functions::Functions::CallId call_respond(const functions::Assistant& assistant, functions::CallRequest request, workers::CallEvents events);
+  // An entry for a call that is about to be made; 0 = nothing is recorded.
+  std::uint64_t begin_entry(std::uint64_t parent);
+  bool replay_call(const std::string& address, const functions::CallRequest& request, workers::CallEvents& events);
+  void record_call(const std::string& address, std::string_view effect, functions::CallRequest& request, workers::CallEvents& events);
+  void flush_soon();
+
+  // Where a request may wait for functions: one of a deeper call never waits for a thread that a shallower one holds. The loop's.
+  Jobs& jobs_for(const workers::Caller& caller);
+
+  // Traces (tracing.cc): prompts that are rendered, and a store or a model whose use is traced.
+  void observe_prompts();
+  // complete_prompt() in a span of its own.
+  Result<json::object> traced_prompt(const PromptRequest& asked, const RunEvents& events, workers::Caller& caller,
+                                     std::shared_ptr<std::atomic<bool>> cancelled);
+  // What the journal may hold.
+  std::function<std::string(std::string)> redact_json() const {
+    return [scrubber = secrets::Scrubber(secrets->redactor())](std::string text) { return scrubber.json_text(std::move(text)); };
+  }
+  // Of what asks by the engine's own methods.
+  trace::SpanContext own_span() const { return trace::parse_traceparent(options.traceparent).value_or(trace::SpanContext{}); }
+  std::unique_ptr<memory::Memory> traced(std::unique_ptr<memory::Memory> store);
+  std::shared_ptr<models::Model> traced(std::shared_ptr<models::Model> model, const std::string& alias, bool replayed);
+  // Of an answer that was recorded.
+  void note_replayed(const functions::CallRequest& request, const Result<protocol::Payload>& outcome);
+
+  // Hot reload (reload.cc); the loop's thread but for read_again.
+  struct Reading;
+  void sources_changed(std::set<std::string> paths);
+  void read_again(Reading& next) const;
+  void go_over(Reading& next);
+  void watch_sources();
 
   // Any thread but the loop's; blocks until the call ends.
   Result<protocol::Payload> call_blocking(functions::CallRequest request, std::chrono::milliseconds timeout);
 
   EngineOptions options;
   std::shared_ptr<const project::Project> project;
+  std::shared_ptr<const project::Project> served;  // the last reading of it; null before the first reload; the loop's
   std::vector<project::Language> languages;
   std::shared_ptr<const functions::Registry> registry;  // replaced on the loop, under registry_mutex
   std::mutex registry_mutex;
@@ -86,15 +152,39 @@ struct Engine::State : functions::EffectLog {
   std::mutex models_mutex;
   std::shared_ptr<const models::Models> models;
   std::shared_ptr<models::LocalRuntime> local;
+  const std::shared_ptr<models::PolicyStates> policies = models::make_policy_states();
+  // Opened with the first use of a model. Errors: the store's.
+  Result<std::shared_ptr<models::Ledger>> open_ledger();
+  std::mutex ledger_mutex;
+  std::shared_ptr<models::Ledger> ledger;
+  std::shared_ptr<models::AnswerCache> answers;
+  std::mutex tokenizers_mutex;
+  std::map<std::string, Result<std::shared_ptr<const completions::LocalTokenizer>>> tokenizers;  // by file and its last change
+  std::int64_t switches_seen = -1;  // of the models that are loaded
   secrets::Grants grants;
+  std::mutex learning;
+  std::shared_ptr<const functions::Registry> learned_registry;
+  std::string learned_models;  // stamps of their configuration
+  std::vector<std::string> secret_names;
+  std::unique_ptr<telemetry::Telemetry> telemetry;
+  trace::Tracer* tracer = nullptr;  // null: nothing is traced
+  recordings::Prompts known_prompts;  // which texts were rendered of late, and by which state of the prompt
+  std::unique_ptr<recordings::Recordings> recordings;  // null: nothing is recorded or replayed
+  std::atomic<bool> flushing = false;
   Lazy<memory::Memory> memory;
   Lazy<journal::Journal> journal;
   std::unique_ptr<completions::Renderer> renderer;
   net::Loop loop;
   std::unique_ptr<Jobs> jobs;       // short blocking work: memory, prompts, builds
-  std::unique_ptr<Jobs> long_jobs;  // models and assistants
+  std::unique_ptr<Jobs> long_jobs;  // models, assistants, and prompts that call functions, of callers outside any worker
+  std::map<int, std::unique_ptr<Jobs>> deeper_jobs;  // the same of functions, by their depth; the loop's
   std::unique_ptr<functions::Functions> functions;
   std::set<std::unique_ptr<ClientSession>> clients;
+  std::unique_ptr<SourceWatcher> watcher;     // while listening
+  bool reading = false;                       // a changed project is being read
+  bool again = false;
+  std::set<std::string> changed_meanwhile;
+  std::atomic<bool> stopping = false;
   std::unique_ptr<net::Listener> listener;
   std::filesystem::path published;  // engine.json, while listening
   std::thread thread;

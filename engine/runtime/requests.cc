@@ -2,7 +2,10 @@
 #include <algorithm>
 
 #include "engine_state.h"
+#include "prompt_functions.h"
 #include "sabir/base/text.h"
+#include "sabir/completions/explain.h"
+#include "sabir/models/model_store.h"
 #include "sabir/protocol/raw_json.h"
 
 namespace sabir::runtime {
@@ -14,6 +17,7 @@ Payload value_result(Payload value) {
   Payload out;
   out.json = "{\"value\":" + value.json + protocol::blob_list(value.blobs, "/value") + "}";
   out.blobs = std::move(value.blobs);
+  for (auto& blob : out.blobs) blob.at.insert(0, "/value");
   return out;
 }
 
@@ -71,11 +75,27 @@ void Engine::State::handle(workers::EngineRequest request) {
     const auto params = parse_json(request.params);
     const std::string address(params && params->is_object() ? string_or(params->get_object(), "address") : "");
     const auto function = registry->find(address);
-    request.reply(function ? Result<Payload>(object_result(functions::to_json(**function))) : fail(function.error()));
+    if (!function) {
+      request.reply(fail(function.error()));
+      return;
+    }
+    auto told = functions::to_json(**function);
+    // What other functions ran like is for people; a worker has no business with it.
+    if (request.caller->depth == 0) {
+      if (auto recent = functions->recent((*function)->language + "/" + (*function)->address); !recent.empty()) told["recent"] = std::move(recent);
+    }
+    request.reply(object_result(told));
+    return;
+  }
+  if (request.method == "recordings.use" && request.caller->depth == 0) {
+    const auto params = parse_json(request.params);
+    if (recordings) recordings->use(std::string(params && params->is_object() ? string_or(params->get_object(), "name") : ""));
+    request.reply(object_result({{"recording", recordings != nullptr}}));
     return;
   }
   const bool is_long = request.method == "models.complete" || request.method == "assistants.run";
-  const bool known = is_long || request.method.starts_with("memory.") || request.method == "completions.render";
+  const bool known = is_long || request.method.starts_with("memory.") || request.method == "completions.render" || request.method == "completions.tokens" ||
+                     request.method == "completions.explain";
   if (!known) {
     request.reply(fail(Error(ErrorCode::kProtocol, "there is no method '" + request.method + "'")
                            .with_data(R"({"rpc":-32601})")));
@@ -89,13 +109,22 @@ void Engine::State::handle(workers::EngineRequest request) {
     return;
   }
   auto shared = std::make_shared<workers::EngineRequest>(std::move(request));
-  auto& where = is_long ? *long_jobs : *jobs;
-  const bool taken = where.submit([this, shared, params = Payload{shared->params, std::move(*blobs)}] {
-    auto result = std::make_shared<Result<Payload>>(
-        answer(shared->method, params, shared->caller->context, shared->caller->address, shared->caller->deadline, shared->caller->depth));
-    loop.post([shared, result] { shared->reply(std::move(*result)); });
+  const bool is_prompt = shared->method.starts_with("completions.");
+  auto& where = is_long ? jobs_for(*shared->caller) : *jobs;
+  const bool taken = where.submit([this, shared, is_prompt, params = Payload{shared->params, std::move(*blobs)}] {
+    const trace::Scope scope(shared->caller->span);
+    if (is_prompt) return answer_prompt(shared, params);
+    reply_soon(shared, answer(shared->method, params, *shared->caller));
   });
-  if (!taken) shared->reply(fail(ErrorCode::kBusy, "the engine has too much to do for '" + shared->method + "'", "Try again later."));
+  if (!taken) refuse(*shared);
+}
+
+void Engine::State::reply_soon(const std::shared_ptr<workers::EngineRequest>& request, Result<Payload> outcome) {
+  loop.post([request, result = std::make_shared<Result<Payload>>(std::move(outcome))] { request->reply(std::move(*result)); });
+}
+
+void Engine::State::refuse(workers::EngineRequest& request) {
+  request.reply(fail(ErrorCode::kBusy, "the engine has too much to do for '" + request.method + "'", "Try again later."));
 }
 
 void Engine::State::call_function(workers::EngineRequest request) {
@@ -125,18 +154,38 @@ void Engine::State::call_function(workers::EngineRequest request) {
   }
   call.depth = request.caller->depth + 1;
   call.caller = request.caller->address;
+  call.parent = request.caller->entry;
+  call.span = request.caller->span;
   if (const auto key = protocol::find_member(*members, "idempotency_key"); key && key->front() == '"') {
     call.idempotency_key = protocol::unquote(*key);
   }
   workers::CallEvents events;
-  events.done = [reply = request.reply](Result<Payload> outcome) {
-    if (outcome) {
+  auto streamed = std::make_shared<std::int64_t>(0);
+  if (request.notify && protocol::find_member(*members, "stream") == "true") {
+    events.chunk = [notify = request.notify, streamed](Payload value) {
+      auto text = protocol::inflate(value);
+      if (!text) return;
+      ++*streamed;
+      notify("chunk", "{\"value\":" + *text + "}");
+    };
+    events.progress = [notify = request.notify](const std::string& params) {
+      auto value = parse_json(params);
+      if (!value || !value->is_object()) return;
+      value->get_object().erase("id");
+      notify("progress", compact_json(value->get_object()));
+    };
+  }
+  events.done = [reply = request.reply, streamed](Result<Payload> outcome) {
+    if (outcome && *streamed > 0) {
+      // Its values have all gone out.
+      reply(Payload{"{\"value\":null,\"streamed\":" + std::to_string(*streamed) + "}", {}});
+    } else if (outcome) {
       reply(value_result(std::move(*outcome)));
     } else {
       reply(fail(std::move(outcome.error())));
     }
   };
-  const auto id = functions->call(std::move(call), std::move(events));
+  const auto id = this->call(std::move(call), std::move(events));
   // What a call started ends with it.
   request.caller->when_ended.push_back([this, id] { functions->cancel(id, "its caller has ended"); });
 }
@@ -167,12 +216,10 @@ void Engine::State::get_secret(workers::EngineRequest request) {
   request.reply(Payload{"{\"value\":" + protocol::quote(*value) + "}", {}});
 }
 
-Result<Payload> Engine::State::answer(const std::string& method, const Payload& params, const CallContext& context,
-                                      const std::string& source, workers::Clock::time_point deadline, int depth) {
-  if (method.starts_with("memory.")) return answer_memory(method, params, context, source);
-  if (method == "completions.render") return answer_render(params);
-  if (method == "models.complete") return answer_complete(params);
-  if (method == "assistants.run") return answer_assistant(params, context, deadline, depth);
+Result<Payload> Engine::State::answer(const std::string& method, const Payload& params, workers::Caller& caller) {
+  if (method.starts_with("memory.")) return answer_memory(method, params, caller.context, caller.address);
+  if (method == "models.complete") return answer_complete(params, caller);
+  if (method == "assistants.run") return answer_assistant(params, caller);
   return fail(ErrorCode::kProtocol, "there is no method '" + method + "'");
 }
 
@@ -244,16 +291,145 @@ Result<Payload> Engine::State::answer_memory(const std::string& method, const Pa
   return fail(Error(ErrorCode::kProtocol, "there is no method '" + method + "'").with_data(R"({"rpc":-32601})"));
 }
 
-Result<Payload> Engine::State::answer_render(const Payload& params) {
-  auto object = object_of(params);
-  if (!object) return fail(std::move(object.error()));
-  auto name = required_text(*object, "name");
-  if (!name) return fail(std::move(name.error()));
-  json::object variables;
-  if (const auto* given = object->if_contains("variables"); given && given->is_object()) variables = given->get_object();
-  auto rendered = renderer->render(*name, variables);
+// What a request about a prompt says.
+struct PromptParams {
+  std::string text;  // what the view points into
+  std::string name;
+  std::string_view variables;
+  std::string model;
+};
+
+namespace {
+
+Result<std::shared_ptr<const PromptParams>> prompt_params(const Payload& params) {
+  auto out = std::make_shared<PromptParams>();
+  auto text = protocol::inflate(params);
+  if (!text) return fail(std::move(text.error()));
+  out->text = std::move(*text);
+  const auto members = protocol::raw_members(out->text);
+  if (!members) return fail(members.error());
+  const auto name = protocol::find_member(*members, "name");
+  if (!name || name->front() != '"') return fail(ErrorCode::kInvalidArguments, "'name' must be a string");
+  out->name = protocol::unquote(*name);
+  if (const auto model = protocol::find_member(*members, "model"); model && model->front() == '"') out->model = protocol::unquote(*model);
+  // The variables are read by what renders them alone.
+  const auto variables = protocol::find_member(*members, "variables");
+  out->variables = variables && variables->front() == '{' ? *variables : std::string_view("{}");
+  return out;
+}
+
+}  // namespace
+
+void Engine::State::answer_prompt(const std::shared_ptr<workers::EngineRequest>& request, const Payload& params) {
+  const auto asked = prompt_params(params);
+  if (!asked) return reply_soon(request, fail(asked.error()));
+  const auto answer = [this, request, asked = *asked] {
+    const auto how = request->method == "completions.render"   ? &State::answer_render
+                     : request->method == "completions.tokens" ? &State::answer_tokens
+                                                               : &State::answer_explain;
+    const trace::Scope scope(request->caller->span);
+    reply_soon(request, (this->*how)(*asked, *request->caller));
+  };
+  if (!renderer->calls_functions((*asked)->name)) return answer();
+  // These threads are few, and what a function needs of them must not wait for the prompt that called it.
+  loop.post([this, request, answer] {
+    if (stopping || !jobs_for(*request->caller).submit(answer)) refuse(*request);
+  });
+}
+
+Result<Payload> Engine::State::answer_render(const PromptParams& asked, workers::Caller& caller) {
+  PromptFunctions called(*this, caller);
+  std::shared_ptr<trace::Span> span;
+  if (tracer && trace::current()) {
+    span = tracer->begin(trace::current());
+    span->operation = "render";
+    span->name = "render " + asked.name;
+  }
+  auto rendered = [&] {
+    if (!span) return renderer->render_json(asked.name, asked.variables, &called);
+    const trace::Scope scope(*span);
+    return renderer->render_json(asked.name, asked.variables, &called);
+  }();
+  if (span) {
+    if (!rendered) span->fail(rendered.error());
+    tracer->end(std::move(span));
+  }
   if (!rendered) return fail(std::move(rendered.error()));
-  return object_result({{"text", rendered->text}, {"messages", rendered->messages}});
+  json::object result{{"text", rendered->text}, {"messages", rendered->messages}};
+  if (rendered->budget) result["budget"] = completions::to_json(*rendered->budget);
+  return object_result(result);
+}
+
+Result<models::ModelInfo> Engine::State::model_info(const std::string& alias) {
+  auto all = load_models();
+  if (all) {
+    for (auto& info : (*all)->list()) {
+      if (alias.empty() ? info.is_default : info.alias == alias) return std::move(info);
+    }
+  }
+  if (!completions::encoding_of(alias).empty()) {
+    models::ModelInfo info;
+    info.alias = info.model = alias;
+    info.provider = "openai";
+    info.description = alias + " (openai)";
+    return info;
+  }
+  if (!all) return fail(std::move(all.error()));
+  return fail((*all)->get(alias).error());
+}
+
+completions::Tokens Engine::tokens_of(const std::string& alias) {
+  const auto model = state_->model_info(alias);
+  return model ? state_->tokens_of(*model) : completions::Tokens(alias);
+}
+
+completions::Tokens Engine::State::tokens_of(const models::ModelInfo& model) {
+  if (model.provider != "local") return completions::Tokens(model.model);
+  const std::string name = model.model.ends_with(".gguf") ? (project->root / model.model).string() : model.model;
+  const auto weights = models::ModelStore::open({options.resources / "models", {}, {}})->weights(name);
+  if (!weights) return completions::Tokens({}, weights.error().message + (weights.error().hint.empty() ? "" : ". " + weights.error().hint));
+  std::error_code ec;
+  const std::string key = weights->string() + "\n" + std::to_string(std::filesystem::last_write_time(*weights, ec).time_since_epoch().count());
+  const std::lock_guard lock(tokenizers_mutex);
+  auto found = tokenizers.find(key);
+  if (found == tokenizers.end()) {
+    auto opened = completions::LocalTokenizer::open(*weights, options.resources / "models" / "local" / "turns.json");
+    found = tokenizers.emplace(key, std::move(opened)).first;
+  }
+  return found->second ? completions::Tokens(*found->second) : completions::Tokens({}, found->second.error().message);
+}
+
+Result<Payload> Engine::State::answer_tokens(const PromptParams& asked, workers::Caller& caller) {
+  PromptFunctions called(*this, caller);
+  auto rendered = renderer->render_json(asked.name, asked.variables, &called);
+  if (!rendered) return fail(std::move(rendered.error()));
+  auto model = model_info(asked.model.empty() ? std::string(string_or(rendered->front_matter, "model")) : asked.model);
+  if (!model) return fail(std::move(model.error()));
+  const completions::Tokens tokens = tokens_of(*model);
+  const auto chat = completions::count_chat(tokens, rendered->messages);
+  json::array messages;
+  for (std::size_t i = 0; i < chat.messages.size(); ++i) {
+    messages.push_back({{"role", rendered->messages[i].at("role")}, {"tokens", chat.messages[i]}});
+  }
+  json::object result{{"tokens", chat.total()}, {"exact", tokens.is_exact()}, {"encoding", tokens.encoding()}, {"model", model->alias},
+                        {"model_name", model->model}, {"provider", model->provider}, {"text", chat.text}, {"overhead", chat.overhead}, {"messages", std::move(messages)}};
+  if (!tokens.why_not().empty()) result["why"] = tokens.why_not();
+  if (rendered->budget) result["budget"] = completions::to_json(*rendered->budget);
+  return object_result(result);
+}
+
+Result<Payload> Engine::State::answer_explain(const PromptParams& asked, workers::Caller& caller) {
+  PromptFunctions called(*this, caller);
+  auto explanation = renderer->explain(asked.name, asked.variables, &called);
+  if (!explanation) return fail(std::move(explanation.error()));
+  const std::string named(asked.model.empty() ? string_or(explanation->rendered.front_matter, "model") : asked.model);
+  const auto model = model_info(named);
+  // What can be rendered without its model can be explained: the tokens are an estimate then.
+  if (!model && !asked.model.empty()) return fail(model.error());
+  json::object result = completions::to_json(*explanation, model ? tokens_of(*model) : completions::Tokens(std::string_view()));
+  result["model"] = model ? model->alias : named;
+  result["model_name"] = model ? model->model : "";
+  return object_result(result);
 }
 
 }  // namespace sabir::runtime

@@ -28,6 +28,27 @@ TEST(Described, TagsOfTheCommentAndSchemasBecomeTheFunctions) {
   EXPECT_TRUE(function.parameters.at(2).is_context);
 }
 
+TEST(Described, AnEntryThatWasCheckedIsNotCheckedAgain) {
+  const auto entry = parse_json(R"({"functions": [{"name": "a", "parameters": [{"name": "x", "schema": {"type": 7}}]}]})").value();
+  SchemaChecks nothing;
+  EXPECT_FALSE(description_from_json(entry, "a.x", nothing).has_value());
+  SchemaChecks all(SchemaChecks::Trust::kAll);
+  EXPECT_TRUE(description_from_json(entry, "a.x", all).has_value());
+}
+
+TEST(Described, UsualSchemasAreKnownWithoutTheValidatorAndOthersByIt) {
+  SchemaChecks checks;
+  const auto is_schema = [&](std::string_view text) { return checks.is_schema(parse_json(text).value().get_object()); };
+  for (const auto* text : {"{}", R"({"type": ["string", "null"]})", R"({"type": "object", "properties": {"a": {"minimum": 1}}, "required": ["a"], "additionalProperties": false})",
+                           R"({"anyOf": [{"type": "array", "items": {"enum": ["a"]}}]})", R"({"pattern": "^a$"})", R"({"pattern": "^a$"})"}) {
+    EXPECT_TRUE(is_schema(text)) << text;
+  }
+  for (const auto* text : {R"({"type": "strin"})", R"({"type": ["string", "string"]})", R"({"required": ["a", "a"]})", R"({"properties": {"a": 1}})", R"({"items": 1})",
+                           R"({"anyOf": []})", R"({"minimum": "1"})", R"({"minLength": -1})", R"({"title": 1})", R"({"pattern": 1})", R"({"uniqueItems": 1})"}) {
+    EXPECT_FALSE(is_schema(text)) << text;
+  }
+}
+
 TEST(Described, AGeneratorsResultIsAListOfItsValues) {
   const auto description = describe_json(R"({"functions": [{"name": "a", "generator": true, "result": {"schema": {"type": "integer"}}}]})");
   ASSERT_TRUE(description);
@@ -38,6 +59,14 @@ TEST(Described, AFileThatCouldNotBeReadIsToldWithItsPlace) {
   const auto description = describe_json(R"({"error": {"message": "unexpected }", "line": 7, "column": 2}})");
   ASSERT_FALSE(description);
   EXPECT_EQ(to_text(description.error()).substr(0, 35), "functions/x/a.x:7:2: unexpected }");
+}
+
+TEST(Described, AnErrorWithoutAMessageStillSaysWhatFailed) {
+  for (const auto* text : {R"({"error": {}})", R"({"error": {"message": ""}})", R"({"error": {"message": 7}})"}) {
+    const auto description = describe_json(text);
+    ASSERT_FALSE(description) << text;
+    EXPECT_EQ(description.error().message, "it cannot be read") << text;
+  }
 }
 
 TEST(Described, WhatBreaksTheContractIsRefusedByName) {

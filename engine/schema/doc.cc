@@ -53,7 +53,10 @@ bool take_tag(std::string_view line, Doc& doc) {
   const std::size_t end = line.find_first_of(" \t:");
   const std::string_view word = line.substr(0, end);
   const std::string name = lower(word);
-  if (name != "effect" && name != "idempotent" && name != "secrets" && name != "secret" && name != "timeout") return false;
+  if (name != "effect" && name != "idempotent" && name != "secrets" && name != "secret" && name != "timeout" &&
+      name != "concurrency" && name != "retries") {
+    return false;
+  }
   const bool colon = end != std::string_view::npos && line[end] == ':';
   if (!marked && (!colon || !std::isupper(static_cast<unsigned char>(word.front())))) return false;
   std::string_view value = end == std::string_view::npos ? std::string_view() : trim(line.substr(end + 1));
@@ -85,6 +88,19 @@ bool take_tag(std::string_view line, Doc& doc) {
     if (doc.timeout_ms == 0) {
       if (!marked && !one_word && !(value.size() > 0 && std::isdigit(static_cast<unsigned char>(value.front())))) return false;
       doc.warnings.push_back("Timeout: '" + std::string(value) + "' is not a time such as 500ms, 5s or 2m; it is ignored");
+    }
+    return true;
+  }
+  if (name == "concurrency" || name == "retries") {
+    const int most = name == "retries" ? 10 : 1000;
+    int number = 0;
+    const auto [end_of_number, ec] = std::from_chars(value.data(), value.data() + value.size(), number);
+    const bool whole = ec == std::errc() && end_of_number == value.data() + value.size() && number >= 1 && number <= most;
+    if (!whole) {
+      if (!marked && !one_word) return false;
+      doc.warnings.push_back(std::string(word) + ": '" + std::string(value) + "' is not a whole number from 1 to " + std::to_string(most) + "; it is ignored");
+    } else {
+      (name == "retries" ? doc.retries : doc.concurrency) = number;
     }
     return true;
   }
@@ -141,12 +157,12 @@ enum class Section { kNone, kParameters, kReturns, kOther };
 Section google_section(std::string_view heading) {
   const std::string name = lower(trim(heading));
   if (name == "args" || name == "arguments" || name == "parameters" || name == "params" || name == "keyword args" ||
-      name == "keyword arguments" || name == "other parameters") {
+      name == "keyword arguments" || name == "other parameters" || name == "attributes") {
     return Section::kParameters;
   }
   if (name == "returns" || name == "return" || name == "yields" || name == "yield") return Section::kReturns;
   static constexpr std::string_view kOthers[] = {"raises", "example", "examples", "note", "notes", "warning", "warnings",
-                                                 "see also", "references", "attributes", "todo", "warns"};
+                                                 "see also", "references", "todo", "warns"};
   return std::find(std::begin(kOthers), std::end(kOthers), name) != std::end(kOthers) ? Section::kOther : Section::kNone;
 }
 
@@ -226,6 +242,12 @@ void Doc::apply(FunctionSchema& function) const {
   function.idempotent = idempotent;
   function.secrets = secrets;
   function.timeout_ms = timeout_ms;
+  function.concurrency = concurrency;
+  function.retries = retries;
+  if (retries > 0 && effect != Effect::kRead) {
+    function.retries = 0;
+    function.warnings.push_back("Retries: only a function with `Effect: read` is called again; it is ignored");
+  }
   function.return_doc = return_text;
   function.warnings.insert(function.warnings.end(), warnings.begin(), warnings.end());
 }
@@ -451,7 +473,7 @@ Doc doxygen_doc(const std::vector<std::string>& raw) {
   std::string ignored;
   for (const auto& raw_line : raw) {
     std::string_view line = trim(raw_line);
-    for (const std::string_view mark : {"///<", "///", "//!", "/**", "/*!", "/*", "//"}) {
+    for (const std::string_view mark : {"///<", "//!<", "/**<", "/*!<", "///", "//!", "/**", "/*!", "/*", "//"}) {
       if (line.starts_with(mark)) {
         line.remove_prefix(mark.size());
         break;

@@ -29,6 +29,8 @@ struct Doc {
   bool is_private = false;  // @private, @api private, @internal
   std::vector<std::string> secrets;
   int timeout_ms = 0;
+  int concurrency = 0;
+  int retries = 0;
   std::vector<std::string> warnings;
 
   // Copies what belongs to the function as a whole.

@@ -42,6 +42,8 @@ json::object to_json(const FunctionSchema& function) {
     out["secrets"] = std::move(secrets);
   }
   if (function.timeout_ms > 0) out["timeout_ms"] = function.timeout_ms;
+  if (function.concurrency > 0) out["concurrency"] = function.concurrency;
+  if (function.retries > 0) out["retries"] = function.retries;
   if (function.is_async) out["async"] = true;
   if (function.is_generator) out["generator"] = true;
   json::array parameters;
@@ -86,13 +88,15 @@ json::object to_json(const Description& description) {
   }
   if (!description.module_doc.empty()) out["module_doc"] = description.module_doc;
   if (!description.constants.empty()) out["constants"] = description.constants;
+  if (!description.depends.empty()) out["depends"] = json::value_from(description.depends);
   if (!description.types.empty()) out["types"] = description.types;
   return out;
 }
 
-void add_function(Description& description, FunctionSchema function) {
-  const auto taken = std::find_if(description.functions.begin(), description.functions.end(),
-                                  [&](const auto& other) { return other.canonical == function.canonical; });
+void add_function(Description& description, FunctionSchema function, Written written) {
+  const auto taken = std::find_if(description.functions.begin(), description.functions.end(), [&](const auto& other) {
+    return other.canonical == function.canonical && (written == Written::kForTheProject || other.receiver == function.receiver);
+  });
   if (taken != description.functions.end()) {
     description.unavailable.push_back({function.name, function.line, "the name '" + function.canonical +
         "' is taken by the definition in line " + std::to_string(taken->line)});
@@ -110,15 +114,16 @@ void add_function(Description& description, FunctionSchema function) {
   description.functions.push_back(std::move(function));
 }
 
-Result<Description> describe(std::string_view grammar, std::string_view source, const std::string& file) {
-  auto syntax = Syntax::parse(grammar, source, file);
+Result<Description> describe(std::string_view grammar, std::string_view source, const std::string& file, const ReadOther& read_other, Written written) {
+  // Of Java there is a reader of plain files alone.
+  auto syntax = Syntax::parse(grammar == "java" ? "" : grammar, source, file);
   if (!syntax) return fail(std::move(syntax.error()));
   // Inside C++ bodies the compiler is the better judge: macros may stand there that only look like errors.
   Error error = (*syntax)->first_error(grammar == "cpp" ? "compound_statement" : "");
   if (!error.message.empty()) return fail(std::move(error));
-  if (grammar == "python") return describe_python(**syntax);
-  if (grammar == "ruby") return describe_ruby(**syntax);
-  return describe_cpp(**syntax);
+  if (grammar == "python") return describe_python(**syntax, read_other);
+  if (grammar == "ruby") return describe_ruby(**syntax, read_other, written);
+  return describe_cpp(**syntax, read_other, written);
 }
 
 }  // namespace sabir::schema

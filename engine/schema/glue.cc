@@ -1,5 +1,7 @@
 #include "sabir/schema/glue.h"
 
+#include "sabir/base/text.h"
+
 namespace sabir::schema {
 
 std::string glue_input(const Description& description, const std::string& path, const std::string& module) {
@@ -11,6 +13,8 @@ std::string glue_input(const Description& description, const std::string& path, 
     one["receiver"] = function.receiver;
     one["call"] = "::" + (function.receiver.empty() ? "" : function.receiver + "::") + function.name;
     one["returns"] = function.native_return != "void";
+    one["yields"] = function.is_generator;
+    bool watched = false;
     one["line"] = function.line;
     json::array parameters;
     for (const auto& parameter : function.parameters) {
@@ -20,9 +24,12 @@ std::string glue_input(const Description& description, const std::string& path, 
       p["required"] = parameter.required;
       p["default"] = parameter.native_default;
       p["is_context"] = parameter.is_context;
+      p["filled_with"] = parameter.is_context && parameter.filled_with.empty() ? "context" : parameter.filled_with;
+      watched = watched || !parameter.filled_with.empty();
       parameters.push_back(std::move(p));
     }
     one["parameters"] = std::move(parameters);
+    one["watched"] = watched;
     functions.push_back(std::move(one));
   }
   json::object source;
@@ -30,6 +37,15 @@ std::string glue_input(const Description& description, const std::string& path, 
   source["path_literal"] = json::serialize(json::string(path));
   source["module"] = module;
   source["types"] = description.types;
+  // Files by a number that is the same wherever they are included.
+  json::array defines;
+  for (const auto& definition : description.defines) {
+    json::object one;
+    one["name"] = definition.at("name");
+    one["file"] = fingerprint(std::string_view(definition.at("file").as_string()));
+    defines.push_back(std::move(one));
+  }
+  source["defines"] = std::move(defines);
   source["functions"] = std::move(functions);
   json::array sources;
   sources.push_back(std::move(source));

@@ -23,6 +23,7 @@ constexpr const char* kSource = R"cpp(#include <map>
 #include <vector>
 
 #include "sabir/sabir.hpp"
+#include "sabir/yield.hpp"
 
 /// Mean.
 double mean(std::vector<double> values) {
@@ -55,13 +56,16 @@ Order twice(const Order& order, int times = kDefault, std::vector<int> extra = {
 std::string who(std::string_view greeting, const sabir::Context& context) { return std::string(greeting) + " " + context.user; }
 void quiet(std::string&& text) { (void)text; }
 std::map<std::string, std::optional<int>> table(std::optional<int> x = std::nullopt) { return {{"x", x}}; }
+void count(int n, const sabir::Yield<int>& yield) {
+  for (int i = 0; i < n; ++i) yield(i);
+}
 )cpp";
 
 // Calls each function through what the glue registered.
 constexpr const char* kCaller = R"cpp(#include <iostream>
 #include <map>
 
-#include "sabir/worker.hpp"
+#include "sabir/arguments_inline.hpp"
 
 namespace {
 std::map<std::string, sabir::worker::Handler>& table() {
@@ -71,10 +75,11 @@ std::map<std::string, sabir::worker::Handler>& table() {
 }  // namespace
 
 namespace sabir::worker {
-bool add(const char*, const char* function, Handler handler) {
-  table()[function] = std::move(handler);
+bool add(const char*, const char* function, Handler handler, bool) {
+  table()[function] = handler;
   return true;
 }
+void Arguments::send(const Json& value) const { std::cout << "sends " << value << "\n"; }
 }  // namespace sabir::worker
 
 int main() {
@@ -82,8 +87,9 @@ int main() {
     try {
       const nlohmann::json arguments = nlohmann::json::parse(text);
       const nlohmann::json context = {{"user", "ada"}};
-      const std::string value = table().at(name)(sabir::worker::Arguments(arguments, context)).dump();
-      std::cout << name << " " << value << "\n";
+      nlohmann::json value;
+      table().at(name)(sabir::worker::Arguments(arguments, context), value);
+      std::cout << name << " " << value.dump() << "\n";
     } catch (const std::exception& error) {
       std::cout << name << " throws\n";
     }
@@ -96,6 +102,7 @@ int main() {
   call("quiet", R"({"text": "x"})");
   call("table", R"({})");
   call("table", R"({"x": 3})");
+  call("count", R"({"n": 2})");
 }
 )cpp";
 
@@ -147,7 +154,7 @@ TEST_F(Glue, FunctionsOfAFileAreCalledThroughIt) {
   ASSERT_TRUE(write_file(folder_ / "caller.cc", kCaller));
   const auto description = describe("cpp", kSource, "sample.cpp");
   ASSERT_TRUE(description) << to_text(description.error());
-  ASSERT_EQ(description->functions.size(), 5U) << pretty_json(to_json(*description));
+  ASSERT_EQ(description->functions.size(), 6U) << pretty_json(to_json(*description));
   ASSERT_TRUE(write_file(folder_ / "glue.cc", render(glue_input(*description, source.string(), "sample"))));
   int status = 0;
   std::string out = compile("glue.cc", status);
@@ -166,6 +173,9 @@ who "hi ada"
 quiet null
 table {"x":null}
 table {"x":3}
+sends 0
+sends 1
+count [0,1]
 )");
 }
 

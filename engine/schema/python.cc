@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "doc.h"
+#include "python_literals.h"
 #include "python_types.h"
 #include "readers.h"
 #include "sabir/base/text.h"
@@ -10,7 +11,8 @@ namespace {
 
 class Reader {
  public:
-  explicit Reader(const Syntax& syntax) : syntax_(syntax), types_(syntax.root()) {}
+  Reader(const Syntax& syntax, const ReadOther& read_other)
+      : syntax_(syntax), modules_(syntax.root(), syntax.file(), read_other), types_(modules_) {}
 
   Description read() {
     read_all();
@@ -19,6 +21,7 @@ class Reader {
       top_level(statement, first);
       first = false;
     }
+    out_.depends = modules_.read_files();
     return std::move(out_);
   }
 
@@ -70,7 +73,8 @@ class Reader {
     // What a condition defines is known only when the file runs.
     if (statement.is("if_statement") || statement.is("try_statement") || statement.is("with_statement")) {
       const std::string_view text = statement.text();
-      if (text.starts_with("if __name__")) return;
+      // What only a type checker sees does not exist when the file runs.
+      if (text.starts_with("if __name__") || text.starts_with("if TYPE_CHECKING:") || text.starts_with("if typing.TYPE_CHECKING:")) return;
       std::string word(text.substr(0, text.find_first_of(" :")));
       conditional(statement, word, 0);
     }
@@ -135,9 +139,14 @@ class Reader {
     doc.apply(function);
     function.is_async = static_cast<bool>(node.first("async"));
     function.is_generator = body.has_descendant("yield", "function_definition", "lambda");
-    parameters(node.child("parameters"), doc, function);
-    result(node.child("return_type"), doc, function);
+    PythonScope in;
+    PythonScope out;
+    out.output = true;
+    parameters(node.child("parameters"), doc, function, in);
+    result(node.child("return_type"), doc, function, out);
     make_input_schema(function);
+    if (!in.definitions.empty()) function.input_schema["$defs"] = std::move(in.definitions);
+    if (!out.definitions.empty()) function.output_schema["$defs"] = std::move(out.definitions);
     // A later definition replaces an earlier one, as it does when the file runs.
     auto& all = out_.functions;
     all.erase(std::remove_if(all.begin(), all.end(), [&](const auto& f) { return f.name == function.name; }), all.end());
@@ -146,7 +155,7 @@ class Reader {
     add_function(out_, std::move(function));
   }
 
-  void parameters(const Node& list, const Doc& doc, FunctionSchema& function) {
+  void parameters(const Node& list, const Doc& doc, FunctionSchema& function, PythonScope& scope) {
     bool keyword_only = false;
     for (const auto& node : list.children()) {
       if (node.is("keyword_separator")) {
@@ -192,7 +201,8 @@ class Reader {
           function.warnings.push_back("parameter '" + parameter.name + "' has no type: anything is accepted");
         }
       } else {
-        TypeSchema resolved = types_.resolve(hint);
+        TypeSchema resolved = types_.resolve(modules_.own(), hint, scope);
+        parameter.unresolved = !resolved.problem.empty() && !parameter.native_type.empty();
         if (resolved.is_context) parameter.is_context = true;
         if (!resolved.problem.empty()) function.warnings.push_back("parameter '" + parameter.name + "': " + resolved.problem);
         parameter.schema = std::move(resolved.schema);
@@ -201,7 +211,7 @@ class Reader {
       if (parameter.kind == ParameterKind::kVariadic) parameter.schema = array_of(std::move(parameter.schema));
       if (value) {
         parameter.required = false;
-        if (auto literal = python_literal(value)) parameter.default_value = std::move(*literal);
+        if (auto literal = types_.value_of(modules_.own(), value)) parameter.default_value = std::move(*literal);
         // `x: str = None` says that None may be passed.
         if (value.is("none") && !parameter.schema.empty()) parameter.schema = nullable(std::move(parameter.schema));
       }
@@ -213,7 +223,7 @@ class Reader {
     }
   }
 
-  void result(const Node& type, const Doc& doc, FunctionSchema& function) {
+  void result(const Node& type, const Doc& doc, FunctionSchema& function, PythonScope& scope) {
     function.native_return = type.text();
     std::string hint = function.native_return;
     const bool from_doc = hint.empty();
@@ -222,7 +232,7 @@ class Reader {
       if (function.is_generator) function.output_schema = of_type("array");
       return;
     }
-    TypeSchema resolved = types_.resolve(hint);
+    TypeSchema resolved = types_.resolve(modules_.own(), hint, scope);
     // A word of prose before a colon is no type.
     if (from_doc && !resolved.problem.empty()) {
       if (function.return_doc.empty()) function.return_doc = hint;
@@ -232,6 +242,7 @@ class Reader {
     }
     if (!resolved.problem.empty()) {
       function.warnings.push_back("result: " + resolved.problem);
+      function.result_unresolved = !from_doc;
     }
     if (resolved.is_iterator || function.is_generator) {
       function.is_generator = true;
@@ -243,6 +254,7 @@ class Reader {
   }
 
   const Syntax& syntax_;
+  PythonModules modules_;
   PythonTypes types_;
   Description out_;
   bool has_all_ = false;
@@ -251,6 +263,6 @@ class Reader {
 
 }  // namespace
 
-Description describe_python(const Syntax& syntax) { return Reader(syntax).read(); }
+Description describe_python(const Syntax& syntax, const ReadOther& read_other) { return Reader(syntax, read_other).read(); }
 
 }  // namespace sabir::schema

@@ -1,160 +1,77 @@
 #include "python_types.h"
 
+#include <algorithm>
 #include <cctype>
 
-#include "doc.h"
+#include "python_literals.h"
 #include "sabir/base/text.h"
 
 namespace sabir::schema {
 namespace {
+
 constexpr int kMaxDepth = 64;
+constexpr int kMostInlined = 64;  // classes in one schema, before the others become definitions of their own
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
+json::object object_of(std::string_view text) {
+  auto value = parse_json(text);
+  return value && value->is_object() ? std::move(value->get_object()) : json::object();
 }
 
-// Reads exactly `count` hexadecimal digits at `at`.
-std::optional<std::uint32_t> hex(std::string_view text, std::size_t at, std::size_t count) {
-  if (at + count > text.size()) return std::nullopt;
-  std::uint32_t out = 0;
-  for (std::size_t i = at; i < at + count; ++i) {
-    const int digit = hex_value(text[i]);
-    if (digit < 0) return std::nullopt;
-    out = out * 16 + static_cast<std::uint32_t>(digit);
-  }
-  return out;
+// Types that stand for one schema, from the standard library and pydantic.
+const std::map<std::string_view, json::object>& simple_types() {
+  static const std::map<std::string_view, json::object> kTypes = [] {
+    std::map<std::string_view, json::object> out;
+    const auto add = [&](std::initializer_list<std::string_view> names, std::string_view schema) {
+      for (const auto name : names) out[name] = object_of(schema);
+    };
+    add({"int", "StrictInt"}, R"({"type":"integer"})");
+    add({"float", "StrictFloat", "FiniteFloat"}, R"({"type":"number"})");
+    add({"str", "StrictStr", "LiteralString", "AnyStr"}, R"({"type":"string"})");
+    add({"bool", "StrictBool"}, R"({"type":"boolean"})");
+    add({"bytes", "bytearray", "memoryview", "StrictBytes"}, R"({"type":"string","contentEncoding":"base64"})");
+    add({"Any", "object", "Hashable", "JsonValue"}, "{}");
+    add({"datetime", "AwareDatetime", "NaiveDatetime", "PastDatetime", "FutureDatetime"}, R"({"type":"string","format":"date-time"})");
+    add({"date", "PastDate", "FutureDate"}, R"({"type":"string","format":"date"})");
+    add({"time"}, R"({"type":"string","format":"time"})");
+    add({"timedelta"}, R"({"anyOf":[{"type":"string","format":"duration"},{"type":"number"}]})");
+    add({"UUID", "UUID1", "UUID3", "UUID4", "UUID5", "UUID6", "UUID7", "UUID8"}, R"({"type":"string","format":"uuid"})");
+    add({"Path", "PurePath", "PosixPath", "FilePath", "DirectoryPath", "NewPath"}, R"({"type":"string"})");
+    add({"Decimal"}, R"({"type":["string","number"]})");
+    add({"IPv4Address"}, R"({"type":"string","format":"ipv4"})");
+    add({"IPv6Address"}, R"({"type":"string","format":"ipv6"})");
+    add({"PositiveInt"}, R"({"type":"integer","exclusiveMinimum":0})");
+    add({"NonNegativeInt"}, R"({"type":"integer","minimum":0})");
+    add({"NegativeInt"}, R"({"type":"integer","exclusiveMaximum":0})");
+    add({"NonPositiveInt"}, R"({"type":"integer","maximum":0})");
+    add({"PositiveFloat"}, R"({"type":"number","exclusiveMinimum":0})");
+    add({"NonNegativeFloat"}, R"({"type":"number","minimum":0})");
+    add({"NegativeFloat"}, R"({"type":"number","exclusiveMaximum":0})");
+    add({"NonPositiveFloat"}, R"({"type":"number","maximum":0})");
+    add({"EmailStr"}, R"({"type":"string","format":"email"})");
+    add({"SecretStr"}, R"({"type":"string","format":"password","writeOnly":true})");
+    add({"AnyUrl"}, R"({"type":"string","format":"uri","minLength":1})");
+    add({"HttpUrl", "AnyHttpUrl"}, R"({"type":"string","format":"uri","minLength":1,"maxLength":2083})");
+    return out;
+  }();
+  return kTypes;
 }
-}  // namespace
 
-std::optional<std::string> python_string(std::string_view token) {
-  bool raw = false;
-  while (!token.empty() && token.front() != '"' && token.front() != '\'') {
-    const char c = static_cast<char>(std::tolower(static_cast<unsigned char>(token.front())));
-    if (c == 'r') raw = true;
-    else if (c != 'u') return std::nullopt;
-    token.remove_prefix(1);
-  }
-  if (token.empty()) return std::nullopt;
-  const std::string triple(3, token.front());
-  const std::size_t quotes = token.size() >= 6 && token.starts_with(triple) ? 3 : 1;
-  if (token.size() < 2 * quotes) return std::nullopt;
-  token = token.substr(quotes, token.size() - 2 * quotes);
+std::string definition_name(std::string_view written) {
   std::string out;
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    if (token[i] == '\r' && i + 1 < token.size() && token[i + 1] == '\n') continue;
-    if (token[i] != '\\' || raw || i + 1 >= token.size()) {
-      out += token[i];
-      continue;
-    }
-    const char c = token[++i];
-    switch (c) {
-      case '\n': break;
-      case '\\': case '\'': case '"': out += c; break;
-      case 'a': out += '\a'; break;
-      case 'b': out += '\b'; break;
-      case 'f': out += '\f'; break;
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 't': out += '\t'; break;
-      case 'v': out += '\v'; break;
-      case 'x': case 'u': case 'U': {
-        const std::size_t count = c == 'x' ? 2 : c == 'u' ? 4 : 8;
-        const auto code = hex(token, i + 1, count);
-        if (!code || !append_utf8(out, *code)) return std::nullopt;
-        i += count;
-        break;
-      }
-      case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': {
-        std::uint32_t code = 0;
-        std::size_t used = 0;
-        while (used < 3 && i + used < token.size() && token[i + used] >= '0' && token[i + used] <= '7') {
-          code = code * 8 + static_cast<std::uint32_t>(token[i + used] - '0');
-          ++used;
-        }
-        append_utf8(out, code);
-        i += used - 1;
-        break;
-      }
-      case 'N': return std::nullopt;
-      default:
-        out += '\\';
-        out += c;
-    }
-  }
-  return out;
+  for (const char c : written) out += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' ? c : '_';
+  return out.substr(0, 100);
 }
 
-std::optional<json::value> python_literal(const Node& node, int depth) {
-  if (!node || depth > kMaxDepth) return std::nullopt;
-  const auto kind = node.kind();
-  if (kind == "string") {
-    if (node.first("interpolation")) return std::nullopt;
-    if (auto text = python_string(node.text())) return json::value(json::string(*text));
-    return std::nullopt;
-  }
-  if (kind == "concatenated_string") {
-    std::string all;
-    for (const auto& part : node.children()) {
-      const auto text = part.is("string") && !part.first("interpolation") ? python_string(part.text()) : std::nullopt;
-      if (!text) return std::nullopt;
-      all += *text;
-    }
-    return json::value(json::string(all));
-  }
-  if (kind == "integer" || kind == "float") return number_literal(node.text());
-  if (kind == "true") return json::value(true);
-  if (kind == "false") return json::value(false);
-  if (kind == "none") return json::value(nullptr);
-  if (kind == "parenthesized_expression") {
-    const auto inner = node.children();
-    return inner.size() == 1 ? python_literal(inner.front(), depth + 1) : std::nullopt;
-  }
-  if (kind == "unary_operator") {
-    const Node argument = node.child("argument");
-    if (!argument.is("integer") && !argument.is("float")) return std::nullopt;
-    return number_literal(node.text());
-  }
-  if (kind == "binary_operator") {
-    if (!node.first("+")) return std::nullopt;
-    const auto left = python_literal(node.child("left"), depth + 1);
-    const auto right = python_literal(node.child("right"), depth + 1);
-    if (!left || !right || !left->is_string() || !right->is_string()) return std::nullopt;
-    json::string all = left->get_string();
-    all += right->get_string();
-    return json::value(std::move(all));
-  }
-  if (kind == "list" || kind == "tuple" || kind == "set") {
-    json::array out;
-    for (const auto& item : node.children()) {
-      auto value = python_literal(item, depth + 1);
-      if (!value) return std::nullopt;
-      out.push_back(std::move(*value));
-    }
-    return json::value(std::move(out));
-  }
-  if (kind == "dictionary") {
-    json::object out;
-    for (const auto& pair : node.children()) {
-      const auto key = python_literal(pair.child("key"), depth + 1);
-      auto value = python_literal(pair.child("value"), depth + 1);
-      if (!pair.is("pair") || !key || !key->is_string() || !value) return std::nullopt;
-      out[key->get_string()] = std::move(*value);
-    }
-    return json::value(std::move(out));
-  }
-  return std::nullopt;
-}
+}  // namespace
 
 // Recursive descent over the text of a type hint.
 class PythonTypes::Parser {
  public:
-  Parser(const PythonTypes& types, std::string_view text, std::set<std::string>& open, int depth)
-      : types_(types), text_(text), open_(open), depth_(depth) {}
+  Parser(PythonTypes& types, const PythonModule& module, std::string_view text, PythonScope& scope, const PythonBindings* bindings, int depth)
+      : types_(types), module_(module), text_(text), scope_(scope), bindings_(bindings), depth_(depth) {}
 
   TypeSchema parse_all() {
+    if (depth_ > kMaxDepth) return unknown("nested too deeply");
     TypeSchema out = parse_union();
     skip();
     if (at_ < text_.size() && out.problem.empty()) out = unknown(text_);
@@ -243,15 +160,22 @@ class PythonTypes::Parser {
     if (at_ < text_.size() && (text_[at_] == '"' || text_[at_] == '\'')) {
       const auto inner = quoted();
       if (!inner) return unknown(text_);
-      return Parser(types_, *inner, open_, depth_ + 1).parse_deeper();
+      return Parser(types_, module_, *inner, scope_, bindings_, depth_ + 1).parse_all();
     }
     const std::string full(word());
     if (full.empty()) return unknown(text_);
-    const std::string name = full.substr(full.rfind('.') + 1);
+    if (bindings_ != nullptr) {
+      if (const auto bound = bindings_->find(full); bound != bindings_->end()) return bound->second;
+    }
+    const PythonName found = types_.modules_.find(module_, full);
+    std::string name = found.full.substr(found.full.rfind('.') + 1);
+    // What another package defines only shares the name.
+    if (found.imported && !found.module && !found.known) name.clear();
     skip();
     const bool has_arguments = at_ < text_.size() && text_[at_] == '[';
-    if (name == "Literal") return literal();
-    if (name == "Annotated") return annotated();
+    if (!found.module && name == "Literal") return literal();
+    if (!found.module && name == "Annotated") return annotated();
+    if (at_ < text_.size() && text_[at_] == '(') return constrained(name);
     std::vector<TypeSchema> arguments;
     bool ellipsis = false;
     if (has_arguments && take('[')) {
@@ -276,10 +200,12 @@ class PythonTypes::Parser {
       }
       if (!take(']')) return unknown(text_);
     }
+    if (found.module) {
+      if (!found.alias.empty() && arguments.empty() && found.alias == full) return unknown(full);
+      return types_.of_name(found, full, scope_, std::move(arguments), depth_ + 1);
+    }
     return named(full, name, std::move(arguments), has_arguments, ellipsis);
   }
-
-  TypeSchema parse_deeper() { return depth_ > kMaxDepth ? unknown("nested too deeply") : parse_all(); }
 
   TypeSchema literal() {
     if (!take('[')) return unknown("Literal");
@@ -297,47 +223,88 @@ class PythonTypes::Parser {
       if (value == "True" || value == "False") values.push_back(value == "True");
       else if (value == "None") values.push_back(nullptr);
       else if (auto number = number_literal(value); number && !value.empty()) values.push_back(std::move(*number));
-      else if (const auto schema = enum_member(value)) values.push_back(*schema);
+      else if (auto member = types_.member_value(module_, value)) values.push_back(std::move(*member));
       else return unknown(text_);
     } while (take(','));
     if (!take(']')) return unknown(text_);
     return plain(enum_of(values));
   }
 
-  // The value of Color.RED.
-  std::optional<json::value> enum_member(const std::string& path) const {
-    const std::size_t dot = path.rfind('.');
-    if (dot == std::string::npos) return std::nullopt;
-    const auto found = types_.classes_.find(path.substr(0, dot));
-    if (found == types_.classes_.end()) return std::nullopt;
-    for (const auto& statement : found->second.child("body").children()) {
-      const auto inner = statement.children();
-      if (inner.size() == 1 && inner[0].is("assignment") && inner[0].child("left").text() == path.substr(dot + 1)) {
-        return python_literal(inner[0].child("right"));
+  // The text up to the bracket that closes the one before the cursor, which is left behind it.
+  std::string_view until_closed(char close) {
+    const std::size_t from = at_;
+    int depth = 1;
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '"' || c == '\'') {
+        quoted();
+        continue;
       }
+      depth += c == '[' || c == '(' || c == '{' ? 1 : c == ']' || c == ')' || c == '}' ? -1 : 0;
+      ++at_;
+      if (depth == 0) return text_.substr(from, at_ - 1 - from);
     }
-    return std::nullopt;
+    (void)close;
+    return text_.substr(from);
+  }
+
+  // What stands between the brackets of a call, as a syntax tree; `tree` keeps it.
+  static std::vector<Node> expressions(std::string_view text, std::unique_ptr<Syntax>& tree) {
+    auto parsed = Syntax::parse("python", "_(" + std::string(text) + ")", "");
+    if (!parsed) return {};
+    tree = std::move(*parsed);
+    const auto statements = tree->root().children();
+    if (tree->root().has_error() || statements.empty() || statements[0].children().empty()) return {};
+    return statements[0].children()[0].child("arguments").children();
   }
 
   TypeSchema annotated() {
     if (!take('[')) return unknown("Annotated");
     TypeSchema out = parse_union();
-    int depth = 1;
-    while (at_ < text_.size() && depth > 0) {
-      skip();
-      if (at_ >= text_.size()) break;
-      const char c = text_[at_];
-      if ((c == '"' || c == '\'') && depth == 1 && out.doc.empty()) {
-        if (const auto text = quoted()) out.doc = *text;
-        continue;
+    skip();
+    if (take(']')) return out;
+    if (!take(',')) return unknown(text_);
+    std::unique_ptr<Syntax> tree;
+    PythonField field;
+    for (const auto& node : expressions(until_closed(']'), tree)) {
+      if (node.is("string") || node.is("concatenated_string")) {
+        const auto text = python_literal(node);
+        if (text && text->is_string() && out.doc.empty()) out.doc = text->get_string();
+      } else if (node.is("call")) {
+        types_.read_field(module_, node, field);
       }
-      if (c == '"' || c == '\'') {
-        quoted();
-        continue;
-      }
-      depth += c == '[' || c == '(' ? 1 : c == ']' || c == ')' ? -1 : 0;
-      ++at_;
     }
+    if (!field.doc.empty()) out.doc = field.doc;
+    constrain(out.schema, field.constraints);
+    return out;
+  }
+
+  // conint(ge=1), constr(…), conlist(int, min_length=1) of pydantic.
+  TypeSchema constrained(std::string_view name) {
+    if (!take('(') || !name.starts_with("con")) return unknown(text_);
+    const auto inside = until_closed(')');
+    std::unique_ptr<Syntax> tree;
+    const auto arguments = expressions(inside, tree);
+    const std::string_view base = name.substr(3);
+    TypeSchema out;
+    if (base == "list" || base == "set" || base == "frozenset") {
+      if (!arguments.empty() && !arguments[0].is("keyword_argument")) {
+        out = Parser(types_, module_, arguments[0].text(), scope_, bindings_, depth_ + 1).parse_all();
+      }
+      out.schema = array_of(std::move(out.schema));
+      if (base != "list") out.schema["uniqueItems"] = true;
+    } else {
+      static const std::map<std::string_view, std::string_view> kBases = {
+          {"int", "int"}, {"float", "float"}, {"str", "str"}, {"bytes", "bytes"}, {"decimal", "Decimal"}, {"date", "date"}};
+      const auto found = kBases.find(base);
+      if (found == kBases.end()) return unknown(text_);
+      out.schema = simple_types().at(found->second);
+    }
+    PythonField field;
+    for (const auto& argument : arguments) {
+      if (argument.is("keyword_argument")) types_.read_field(module_, argument, field);
+    }
+    constrain(out.schema, field.constraints);
     return out;
   }
 
@@ -352,43 +319,24 @@ class PythonTypes::Parser {
       if (out.problem.empty()) out.problem = problem;
       return out;
     };
-    // The module's own names come first.
-    if (!has_arguments || types_.classes_.contains(full)) {
-      if (const auto found = types_.classes_.find(full); found != types_.classes_.end()) {
-        return types_.of_class(found->second, open_);
-      }
-      if (const auto found = types_.aliases_.find(full); found != types_.aliases_.end()) {
-        if (!open_.insert(full).second) return plain({});
-        TypeSchema out = Parser(types_, found->second, open_, depth_ + 1).parse_deeper();
-        open_.erase(full);
-        return out;
-      }
-    }
-    if (name == "int") return plain(of_type("integer"));
-    if (name == "float") return plain(of_type("number"));
-    if (name == "str") return plain(of_type("string"));
-    if (name == "bool") return plain(of_type("boolean"));
     if (name == "None" || name == "NoneType") {
       TypeSchema out = plain(of_type("null"));
       out.is_none = true;
       return out;
     }
-    if (name == "bytes" || name == "bytearray") return plain(bytes_schema());
-    if (name == "Any" || name == "object") return plain({});
-    if (name == "datetime" || name == "date" || name == "time" || name == "UUID") {
-      json::object out = of_type("string");
-      out["format"] = name == "datetime" ? "date-time" : name == "UUID" ? "uuid" : name;
-      return plain(std::move(out));
+    if (!scope_.bytes_format.empty() && (name == "bytes" || name == "bytearray")) {
+      TypeSchema out = plain(of_type("string"));
+      out.schema["format"] = scope_.bytes_format;
+      return out;
     }
-    if (name == "Path" || name == "PurePath") return plain(of_type("string"));
-    if (name == "Decimal") return plain(any_of({of_type("string"), of_type("number")}));
+    if (const auto simple = simple_types().find(name); simple != simple_types().end()) return plain(simple->second);
     if (name == "Context" && (full == "Context" || full == "sabir.Context")) {
       TypeSchema out;
       out.is_context = true;
       return out;
     }
     if (name == "list" || name == "List" || name == "Sequence" || name == "MutableSequence" || name == "Collection" ||
-        name == "Iterable" || name == "deque") {
+        name == "Iterable" || name == "deque" || name == "Deque" || name == "KeysView" || name == "ValuesView") {
       return with_problem(plain(array_of(argument(0))));
     }
     if (name == "set" || name == "Set" || name == "frozenset" || name == "FrozenSet" || name == "AbstractSet" ||
@@ -404,9 +352,14 @@ class PythonTypes::Parser {
       return with_problem(plain(tuple_of(items)));
     }
     if (name == "dict" || name == "Dict" || name == "Mapping" || name == "MutableMapping" || name == "OrderedDict" ||
-        name == "defaultdict") {
-      return with_problem(plain(map_of(argument(1))));
+        name == "defaultdict" || name == "DefaultDict" || name == "ChainMap") {
+      json::object key = argument(0);
+      json::object out = map_of(argument(1));
+      // Keys are text in JSON; what else is known of them counts.
+      if (string_or(key, "type") == "string" && key.size() > 1) out["propertyNames"] = std::move(key);
+      return with_problem(plain(std::move(out)));
     }
+    if (name == "Counter") return plain(map_of(of_type("integer")));
     if (name == "Optional") {
       if (!arguments.empty() && arguments[0].is_context) return std::move(arguments[0]);
       return with_problem(plain(nullable(argument(0))));
@@ -422,184 +375,75 @@ class PythonTypes::Parser {
       out.is_iterator = true;
       return out;
     }
-    if (name == "LiteralString" || name == "AnyStr") return plain(of_type("string"));
+    if (name == "InitVar" && !arguments.empty()) return std::move(arguments[0]);
     TypeSchema out;
-    out.problem = "type '" + full + "' is not known from this file: anything is accepted";
+    out.problem = "type '" + full + "' is not known from the project's sources: anything is accepted";
     return out;
   }
 
-  const PythonTypes& types_;
+  PythonTypes& types_;
+  const PythonModule& module_;
   std::string_view text_;
-  std::set<std::string>& open_;
+  PythonScope& scope_;
+  const PythonBindings* bindings_;
   int depth_;
   std::size_t at_ = 0;
 };
 
-PythonTypes::PythonTypes(const Node& module) {
-  for (const auto& statement : module.children()) {
-    Node definition = statement;
-    if (statement.is("decorated_definition")) definition = statement.child("definition");
-    if (definition.is("class_definition")) classes_[std::string(definition.child("name").text())] = definition;
-    if (statement.is("type_alias_statement")) {
-      const auto parts = statement.children();
-      if (parts.size() == 2) aliases_[std::string(parts[0].text())] = parts[1].text();
-    }
-    if (!statement.is("expression_statement")) continue;
-    for (const auto& assignment : statement.children()) {
-      const Node left = assignment.child("left");
-      const Node right = assignment.child("right");
-      if (!assignment.is("assignment") || !left.is("identifier") || !right) continue;
-      if (right.is("subscript") || right.is("identifier") || right.is("attribute") || right.is("binary_operator")) {
-        aliases_[std::string(left.text())] = right.text();
-      } else if (right.is("call") && right.child("function").text().ends_with("NewType")) {
-        const auto arguments = right.child("arguments").children();
-        if (arguments.size() == 2) aliases_[std::string(left.text())] = arguments[1].text();
-      } else if (right.is("call") && right.child("function").text().ends_with("TypeVar")) {
-        aliases_[std::string(left.text())] = "Any";
-      }
-    }
-  }
+TypeSchema PythonTypes::resolve(const PythonModule& module, std::string_view hint, PythonScope& scope, const PythonBindings* bindings,
+                                int depth) {
+  return Parser(*this, module, hint, scope, bindings, depth).parse_all();
 }
 
-TypeSchema PythonTypes::resolve(std::string_view hint) const {
-  std::set<std::string> open;
-  return Parser(*this, hint, open, 0).parse_all();
-}
-
-TypeSchema PythonTypes::of_class(const Node& definition, std::set<std::string>& open) const {
-  const std::string name(definition.child("name").text());
+// A class or alias of the project. One that contains itself, and whatever comes after many others, becomes a definition that
+// is referred to.
+TypeSchema PythonTypes::of_name(const PythonName& name, const std::string& written, PythonScope& scope, std::vector<TypeSchema> arguments,
+                                int depth) {
   TypeSchema out;
-  // A class that contains itself is described once; below that anything is accepted.
-  if (open.size() > 24 || !open.insert(name).second) return out;
-  struct Closer {
-    std::set<std::string>& open;
-    const std::string& name;
-    ~Closer() { open.erase(name); }
-  } closer{open, name};
-
-  std::vector<std::string> bases;
-  bool total = true;
-  for (const auto& base : definition.child("superclasses").children()) {
-    if (base.is("keyword_argument")) {
-      if (base.child("name").text() == "total") total = base.child("value").text() != "False";
-      continue;
-    }
-    std::string text(base.text());
-    text = text.substr(0, text.find('['));
-    bases.push_back(text.substr(text.rfind('.') + 1));
+  if (depth > kMaxDepth) {
+    out.problem = "type '" + written + "' is nested too deeply: anything is accepted";
+    return out;
   }
-  bool dataclass = false;
-  for (const auto& decorator : definition.parent().is("decorated_definition") ? definition.parent().children() : std::vector<Node>()) {
-    if (decorator.is("decorator") && decorator.text().find("dataclass") != std::string_view::npos) dataclass = true;
-  }
-  const auto has_base = [&](std::initializer_list<std::string_view> names) {
-    for (const auto& base : bases) {
-      for (const auto wanted : names) {
-        if (base == wanted) return true;
-      }
+  PythonBindings bindings;
+  std::string key = name.module->path + ":" + (name.definition ? std::to_string(name.definition.start()) : name.alias);
+  std::string shown = name.definition.is("class_definition") ? std::string(name.definition.child("name").text()) : written;
+  if (!arguments.empty() && name.definition.is("class_definition")) {
+    const auto parameters = parameters_of(*name.module, name.definition);
+    for (std::size_t i = 0; i < parameters.size() && i < arguments.size(); ++i) {
+      key += "[" + json::serialize(arguments[i].schema) + "]";
+      bindings[parameters[i]] = std::move(arguments[i]);
     }
-    return false;
+  }
+  const auto reference = [&] {
+    scope.referenced.insert(key);
+    auto& own = scope.names[key];
+    if (own.empty()) {
+      own = definition_name(shown);
+      const auto taken = [&](const std::string& wanted) {
+        return std::any_of(scope.names.begin(), scope.names.end(), [&](const auto& one) { return one.first != key && one.second == wanted; });
+      };
+      for (int i = 2; taken(own); ++i) own = definition_name(shown) + "_" + std::to_string(i);
+    }
+    out.schema["$ref"] = "#/$defs/" + own;
+    return own;
   };
-
-  const Node body = definition.child("body");
-  std::string doc;
-  if (has_base({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"})) {
-    json::array values;
-    for (const auto& statement : body.children()) {
-      const auto inner = statement.children();
-      if (!statement.is("expression_statement") || inner.size() != 1 || !inner[0].is("assignment")) continue;
-      const std::string_view member = inner[0].child("left").text();
-      if (member.starts_with('_')) continue;
-      if (auto value = python_literal(inner[0].child("right"))) {
-        values.push_back(std::move(*value));
-      } else if (inner[0].child("right").text().ends_with("auto()")) {
-        if (has_base({"StrEnum"})) values.push_back(json::string(lower_case(member)));
-        else values.push_back(static_cast<std::int64_t>(values.size() + 1));
-      } else {
-        out.problem = "the members of enumeration '" + name + "' are not all literal: anything is accepted";
-        return out;
-      }
-    }
-    if (values.empty()) out.problem = "enumeration '" + name + "' has no members: anything is accepted";
-    else out.schema = enum_of(values);
+  if (scope.open.contains(key) || (scope.names.contains(key) && scope.definitions.contains(scope.names[key]))) {
+    reference();
     return out;
   }
-
-  const bool typed_dict = has_base({"TypedDict"});
-  const bool model = has_base({"BaseModel"});
-  if (!typed_dict && !dataclass && !model) {
-    // A subclass of a class of this file that is one of those.
-    for (const auto& base : bases) {
-      if (const auto parent = classes_.find(base); parent != classes_.end() && open.size() < 16) {
-        const TypeSchema inherited = of_class(parent->second, open);
-        if (inherited.schema.contains("properties") && body.children().size() <= 1) return inherited;
-      }
-    }
-    out.problem = "class '" + name + "' is none of Enum, TypedDict, dataclass: anything is accepted";
-    return out;
-  }
-  json::object properties;
-  json::array required;
-  for (const auto& base : bases) {
-    const auto parent = classes_.find(base);
-    if (parent == classes_.end()) continue;
-    const TypeSchema inherited = of_class(parent->second, open);
-    if (const auto* more = inherited.schema.if_contains("properties"); more && more->is_object()) {
-      for (const auto& member : more->get_object()) properties[member.key()] = member.value();
-    }
-    if (const auto* more = inherited.schema.if_contains("required"); more && more->is_array()) {
-      for (const auto& member : more->get_array()) required.push_back(member);
-    }
-  }
-  for (const auto& statement : body.children()) {
-    const auto inner = statement.children();
-    if (!statement.is("expression_statement") || inner.size() != 1) continue;
-    if (inner[0].is("string") && doc.empty()) {
-      if (const auto text = python_string(inner[0].text())) doc = python_doc(*text).summary;
-      continue;
-    }
-    const Node type = inner[0].child("type");
-    const Node left = inner[0].child("left");
-    if (!inner[0].is("assignment") || !type || !left.is("identifier")) continue;
-    const std::string_view hint = type.text();
-    if (hint.find("ClassVar") != std::string_view::npos) continue;
-    std::string field(left.text());
-    Parser parser(*this, hint, open, static_cast<int>(open.size()));
-    TypeSchema field_type = parser.parse_all();
-    if (!field_type.problem.empty() && out.problem.empty()) out.problem = "member '" + field + "' of '" + name + "': " + field_type.problem;
-    if (!field_type.doc.empty()) field_type.schema["description"] = field_type.doc;
-    const Node value = inner[0].child("right");
-    bool needed = !value;
-    if (typed_dict) {
-      needed = hint.find("NotRequired") != std::string_view::npos ? false
-               : hint.find("Required") != std::string_view::npos  ? true
-                                                                  : total;
-    } else if (value.is("call") && value.child("function").text().ends_with("ield")) {
-      // field(default=…), field(default_factory=…), Field(…): needed unless one of them or a first argument is there.
-      const auto arguments = value.child("arguments").children();
-      needed = true;
-      for (const auto& argument : arguments) {
-        const bool keyword = argument.is("keyword_argument");
-        const auto key = argument.child("name").text();
-        if ((!keyword && argument.text() != "...") || (keyword && (key == "default" || key == "default_factory"))) needed = false;
-        if (keyword && key == "default") {
-          if (auto literal = python_literal(argument.child("value"))) field_type.schema["default"] = *literal;
-        }
-        if (keyword && key == "description") {
-          if (auto literal = python_literal(argument.child("value"))) field_type.schema["description"] = *literal;
-        }
-      }
-    } else if (auto literal = python_literal(value)) {
-      field_type.schema["default"] = *literal;
-    }
-    properties[field] = std::move(field_type.schema);
-    if (needed) required.push_back(json::string(field));
-  }
-  out.schema = of_type("object");
-  if (!doc.empty()) out.schema["description"] = doc;
-  out.schema["properties"] = std::move(properties);
-  if (!required.empty()) out.schema["required"] = std::move(required);
-  if (!model) out.schema["additionalProperties"] = false;
+  if (++scope.inlined > kMostInlined) reference();
+  scope.open.insert(key);
+  TypeSchema made = !name.alias.empty()                    ? resolve(*name.module, name.alias, scope, nullptr, depth + 1)
+                    : name.definition.is("class_definition") ? of_class(*name.module, name.definition, scope, bindings, depth + 1)
+                                                             : of_call(*name.module, name.definition, scope, depth + 1);
+  scope.open.erase(key);
+  if (!scope.referenced.contains(key)) return made;
+  const std::string own = reference();
+  // `type Loop = Loop` says nothing.
+  if (made.schema == out.schema) made.schema = {};
+  scope.definitions[own] = std::move(made.schema);
+  out.problem = std::move(made.problem);
+  out.doc = std::move(made.doc);
   return out;
 }
 

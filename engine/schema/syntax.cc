@@ -86,7 +86,7 @@ bool Node::has_descendant(std::string_view name, std::string_view stop, std::str
 }
 
 Result<std::unique_ptr<Syntax>> Syntax::parse(std::string_view grammar, std::string_view source, const std::string& file) {
-  if (grammar != "python" && grammar != "ruby" && grammar != "cpp") {
+  if (grammar != "python" && grammar != "ruby" && grammar != "cpp" && grammar != "java") {
     return fail(Error(ErrorCode::kUnavailable, "no reader for the grammar '" + std::string(grammar) + "'",
                       "python, ruby and cpp are the ones there are.").at(file));
   }

@@ -22,6 +22,7 @@ struct TypeSchema {
   bool is_none = false;     // no value
   std::string doc;          // from Annotated
   std::string problem;
+  json::value build;        // Ruby: how the worker makes the value from JSON's, as spec/worker-protocol.md says; null = not at all
 };
 
 json::object of_type(std::string_view name);
@@ -34,9 +35,6 @@ json::object enum_of(const json::array& values);
 // Any of `choices`; {} among them makes {}. Plain types are merged: {"type": ["string", "null"]}.
 json::object any_of(std::vector<json::object> choices);
 json::object nullable(json::object schema);
-
-// Fills input_schema from the parameters, in their order.
-void make_input_schema(FunctionSchema& function);
 
 // Reads one JSON number written with an optional sign, underscores or ', 0x/0o/0b; nothing when it is none.
 std::optional<json::value> number_literal(std::string_view text);

@@ -1,9 +1,12 @@
 #include "sabir/schema/validator.h"
 
 #include <algorithm>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "quick_check.h"
 #include "sabir/base/text.h"
 #include "sabir/bridge/bridge.h"
 
@@ -239,8 +242,24 @@ struct Validator::State {
   struct Free {
     void operator()(sb_schema* one) const { sb_schema_free(one); }
   };
-  std::unique_ptr<sb_schema, Free> compiled;
   json::value source;
+  std::optional<QuickCheck> quick;
+  std::once_flag once;
+  Result<std::unique_ptr<sb_schema, Free>> full;
+
+  // Compiled when it is first needed: most schemas are of the few keywords that the quick check knows, and most values fit.
+  const Result<std::unique_ptr<sb_schema, Free>>& compiled() {
+    std::call_once(once, [this] {
+      const std::string text = json::serialize(source);
+      sb_buf error{};
+      full = std::unique_ptr<sb_schema, Free>(sb_schema_compile({text.data(), text.size()}, &error));
+      if (*full) return;
+      std::string message = take(error);
+      if (auto parsed = parse_json(message); parsed && parsed->is_object()) message = string_or(parsed->get_object(), "message");
+      full = fail(ErrorCode::kInvalidArguments, message, "See JSON Schema 2020-12 for what a schema may say.");
+    });
+    return full;
+  }
 };
 
 Validator::Validator(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -251,20 +270,26 @@ Validator::~Validator() = default;
 Result<Validator> Validator::compile(const json::object& schema) {
   auto state = std::make_unique<State>();
   state->source = schema;
-  const std::string text = json::serialize(schema);
-  sb_buf error{};
-  state->compiled.reset(sb_schema_compile({text.data(), text.size()}, &error));
-  if (!state->compiled) {
-    std::string message = take(error);
-    if (auto parsed = parse_json(message); parsed && parsed->is_object()) message = string_or(parsed->get_object(), "message");
-    return fail(ErrorCode::kInvalidArguments, message, "See JSON Schema 2020-12 for what a schema may say.");
+  // What the quick check takes is a valid schema.
+  state->quick = QuickCheck::compile(schema);
+  if (!state->quick) {
+    if (const auto& full = state->compiled(); !full) return fail(full.error());
   }
   return Validator(std::move(state));
 }
 
+bool Validator::surely_fits(std::string_view instance_json) const { return state_->quick && state_->quick->accepts(instance_json); }
+
+std::optional<std::uint64_t> Validator::fitting_members(std::string_view instance_json) const {
+  return state_->quick ? state_->quick->members(instance_json) : std::nullopt;
+}
+
 Result<void> Validator::check(std::string_view instance_json, ErrorCode code, std::string_view what) const {
+  if (surely_fits(instance_json)) return {};
+  const auto& full = state_->compiled();
+  if (!full) return fail(full.error());
   sb_buf out{};
-  const int status = sb_schema_validate(state_->compiled.get(), {instance_json.data(), instance_json.size()}, &out);
+  const int status = sb_schema_validate(full->get(), {instance_json.data(), instance_json.size()}, &out);
   if (status == 0) return {};
   const auto report = parse_json(take(out));
   const std::string subject(what);

@@ -74,6 +74,14 @@ bool Grants::allowed(std::string_view address, std::string_view secret,
   return false;
 }
 
+std::vector<std::string> Grants::names() const {
+  std::vector<std::string> out;
+  for (const auto& [function, granted] : functions_) out.insert(out.end(), granted.begin(), granted.end());
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
 Error Grants::refusal(std::string_view address, std::string_view secret) {
   const std::string name(secret);
   return Error(ErrorCode::kNotGranted, "function " + std::string(address) + " is not granted the secret '" + name + "'",

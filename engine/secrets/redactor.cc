@@ -43,6 +43,34 @@ std::string base64_core(std::string_view value, std::size_t before) {
   return first < last ? digits.substr(first, last - first) : std::string{};
 }
 
+// A JSON string's inside, written in ASCII alone as Python's json does. REQUIRES: valid UTF-8.
+std::string ascii_json(std::string_view text, const char* digits) {
+  const std::string quoted = json::serialize(json::string(text.data(), text.size()));
+  std::string out;
+  const auto unit = [&](unsigned code) {
+    out += "\\u";
+    for (const unsigned shift : {12U, 8U, 4U, 0U}) out += digits[(code >> shift) & 15U];
+  };
+  for (std::size_t i = 1; i + 1 < quoted.size();) {
+    const auto lead = static_cast<unsigned char>(quoted[i]);
+    const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (size == 1) {
+      out += quoted[i++];
+      continue;
+    }
+    unsigned code = lead & (0x7fU >> size);
+    for (std::size_t n = 1; n < size; ++n) code = (code << 6U) | (static_cast<unsigned char>(quoted[i + n]) & 0x3fU);
+    i += size;
+    if (code < 0x10000) {
+      unit(code);
+    } else {
+      unit(0xd800U + ((code - 0x10000U) >> 10U));
+      unit(0xdc00U + ((code - 0x10000U) & 0x3ffU));
+    }
+  }
+  return out;
+}
+
 std::string url_alphabet(std::string text) {
   std::replace(text.begin(), text.end(), '+', '-');
   std::replace(text.begin(), text.end(), '/', '_');
@@ -61,6 +89,9 @@ void Redactor::add(std::string_view name, std::string_view value) {
   if (find_invalid_utf8(value) == std::string_view::npos) {
     const std::string quoted = json::serialize(json::string(value.data(), value.size()));
     forms.push_back(quoted.substr(1, quoted.size() - 2));
+    const std::string twice = json::serialize(json::string(forms.back()));
+    forms.push_back(twice.substr(1, twice.size() - 2));
+    for (const char* digits : {kLower, kUpper}) forms.push_back(ascii_json(value, digits));
   }
   forms.push_back(url_alphabet(base64_encode(value)));
   for (const std::size_t before : {0U, 1U, 2U}) {
@@ -95,6 +126,21 @@ std::string Redactor::redact(std::string_view text) const {
     out = std::move(next);
   }
   return out;
+}
+
+std::string_view Redactor::without_begun(std::string_view text) const {
+  const std::shared_lock lock(mutex_);
+  while (true) {
+    std::size_t longest = 0;
+    for (const auto& pattern : patterns_) {
+      for (std::size_t size = std::min(pattern.text.size() - 1, text.size()); size > longest; --size) {
+        if (text.ends_with(std::string_view(pattern.text).substr(0, size))) longest = size;
+      }
+    }
+    if (longest == 0) return text;
+    // What is left may end within another one.
+    text.remove_suffix(longest);
+  }
 }
 
 }  // namespace sabir::secrets

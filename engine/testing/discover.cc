@@ -1,5 +1,7 @@
 #include "discover.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <set>
 
@@ -23,9 +25,16 @@ bool below(const fs::path& path, const fs::path& folder) {
   return folder.empty() || std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
 }
 
+// pytest, rspec and ctest are read closer than JUnit XML allows; other languages bring a command.
+bool has_own_command(const project::Language& language) {
+  const auto runner = string_or(language.tests, "runner");
+  return language.tests.contains("command") && runner != "pytest" && runner != "rspec" && runner != "ctest";
+}
+
 class Search {
  public:
-  Search(const fs::path& root, const fs::path& only) : root_(root), only_(only) {}
+  Search(const fs::path& root, const fs::path& only, const std::vector<project::Language>& languages)
+      : root_(root), only_(only), languages_(languages) {}
 
   Result<Discovery> run() {
     if (auto ok = visit(root_, 0); !ok) return fail(std::move(ok.error()));
@@ -33,6 +42,7 @@ class Search {
       add_cpp(root_ / kind / "cpp");
       note_unserved(root_ / kind);
     }
+    for (auto& [language, files] : found_.by_command) std::sort(files.begin(), files.end());
     std::sort(found_.pytest.begin(), found_.pytest.end());
     std::sort(found_.rspec.begin(), found_.rspec.end());
     return std::move(found_);
@@ -58,11 +68,27 @@ class Search {
       const std::string stem = path.stem().string();
       const std::string relative = path.lexically_relative(root_).string();
       const bool named_as_test = stem.starts_with("test_") || stem.ends_with("_test");
+      for (const auto& language : languages_) {
+        if (serves(language, relative, name)) found_.by_command[language.name].push_back(relative);
+      }
       if (path.extension() == ".py" && named_as_test) found_.pytest.push_back(relative);
       if (path.extension() == ".rb" && (named_as_test || stem.ends_with("_spec"))) found_.rspec.push_back(relative);
     }
     if (error) return fail(ErrorCode::kIo, folder.string() + ": cannot read the folder: " + error.message());
     return {};
+  }
+
+  // Whether the language's test command runs this file.
+  static bool serves(const project::Language& language, const std::string& relative, const std::string& name) {
+    const auto* const command = language.tests.if_contains("command");
+    const auto* const pattern = language.tests.if_contains("pattern");
+    if (!has_own_command(language) || !command || !pattern) return false;
+    const bool there = relative.starts_with("functions/" + language.name + "/") || relative.starts_with("assistants/" + language.name + "/") ||
+                       relative.starts_with("memory/" + language.name + "/") || relative.starts_with("tests/integration/");
+    if (!there) return false;
+    const auto matches = [&](const json::value& glob) { return glob.is_string() && ::fnmatch(glob.get_string().c_str(), name.c_str(), 0) == 0; };
+    if (!pattern->is_array()) return matches(*pattern);
+    return std::any_of(pattern->get_array().begin(), pattern->get_array().end(), matches);
   }
 
   static std::vector<fs::path> cpp_files(const fs::path& folder) {
@@ -104,6 +130,7 @@ class Search {
       const std::string language = it->path().filename().string();
       std::error_code ignored;
       if (language == "python" || language == "ruby" || language == "cpp" || language.starts_with('.')) continue;
+      if (std::any_of(languages_.begin(), languages_.end(), [&](const auto& l) { return l.name == language && has_own_command(l); })) continue;
       const fs::path tests = it->path() / "tests";
       if (!fs::is_directory(tests, ignored) || fs::is_empty(tests, ignored) || !below(tests, only_)) continue;
       notes.push_back(tests.lexically_relative(root_).string() + ": no runner for " + language + " tests; not run");
@@ -114,12 +141,15 @@ class Search {
 
   const fs::path& root_;
   const fs::path& only_;
+  const std::vector<project::Language>& languages_;
   Discovery found_;
   std::size_t entries_ = 0;
 };
 
 }  // namespace
 
-Result<Discovery> discover(const fs::path& root, const fs::path& only) { return Search(root, only).run(); }
+Result<Discovery> discover(const fs::path& root, const fs::path& only, const std::vector<project::Language>& languages) {
+  return Search(root, only, languages).run();
+}
 
 }  // namespace sabir::testing

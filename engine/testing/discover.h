@@ -4,10 +4,12 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "sabir/base/error.h"
+#include "sabir/project/project.h"
 
 namespace sabir::testing {
 
@@ -22,10 +24,12 @@ struct Discovery {
   std::vector<std::string> pytest;   // relative to the root, sorted
   std::vector<std::string> rspec;
   std::vector<CppFolder> cpp;
+  std::map<std::string, std::vector<std::string>> by_command;  // language -> test files, relative, sorted
   std::vector<std::string> notes;
 };
 
 // `only` limits the tests to those below it; empty = all. Errors: kLimit, kIo.
-Result<Discovery> discover(const std::filesystem::path& root, const std::filesystem::path& only);
+Result<Discovery> discover(const std::filesystem::path& root, const std::filesystem::path& only,
+                           const std::vector<project::Language>& languages = {});
 
 }  // namespace sabir::testing

@@ -23,6 +23,8 @@ std::map<std::string, std::string> suite_environment(const RunContext& context, 
   for (const auto& [name, value] : {std::pair("SABIR_ENV", "test"), std::pair("SABIR_MODEL", "scripted")}) {
     if (std::getenv(name) == nullptr) environment[name] = value;
   }
+  environment["SABIR_TEST_NAME"] = language;
+  for (const auto& [name, value] : context.options.environment) environment[name] = value;
   if (path_name == nullptr) return environment;
   std::vector<std::string> folders;
   if (!first.empty()) folders.push_back(first.string());

@@ -1,4 +1,4 @@
-// The three runners. Each takes its test files to a filled-in Suite; whatever goes wrong ends as the suite's problem.
+// The runners: pytest, rspec and ctest, and any that a language names. Each takes its test files to a filled-in Suite; whatever goes wrong ends as the suite's problem.
 //
 // Threads: each run_… blocks and may run beside the others.
 #pragma once
@@ -21,6 +21,12 @@ struct RunContext {
 Suite run_pytest(const RunContext& context, const std::vector<std::string>& files, std::size_t entry);
 Suite run_rspec(const RunContext& context, const std::vector<std::string>& files, std::size_t entry);
 Suite run_cpp(const RunContext& context, const std::vector<CppFolder>& folders, std::size_t entry);
+
+Suite run_command(const RunContext& context, const project::Language& language, const std::vector<std::string>& files, std::size_t entry);
+
+// Adds the cases of a JUnit XML report; `files` are the suite's test files, by which a failure's line is found in its text.
+// Errors: kProtocol when it is no such report.
+Result<void> read_junit(std::string_view xml, const std::filesystem::path& root, const std::vector<std::string>& files, Suite& suite);
 
 // The CMakeLists.txt the engine writes for `folder`; pure.
 std::string cmake_for(const CppFolder& folder, const std::filesystem::path& sdk,

@@ -111,11 +111,11 @@ Result<Summary> run(const Options& asked) {
     if (error) return fail(ErrorCode::kNotFound, asked.only.string() + ": no such file or folder");
     if (options.only == options.root) options.only.clear();
   }
-  auto found = discover(options.root, options.only);
+  auto found = discover(options.root, options.only, options.languages);
   if (!found) return fail(std::move(found.error()));
-  if (found->pytest.empty() && found->rspec.empty() && found->cpp.empty()) {
+  if (found->pytest.empty() && found->rspec.empty() && found->cpp.empty() && found->by_command.empty()) {
     return fail(ErrorCode::kNotFound, "no test files in " + (options.only.empty() ? options.root : options.only).string(),
-                "Tests live in functions/<language>/tests: test_*.py, test_*.rb or *_spec.rb, *.cpp.");
+                "Tests live in functions/<language>/tests: test_*.py, test_*.rb or *_spec.rb, *.cpp; `sabir add function NAME` writes one.");
   }
   std::chrono::milliseconds timeout = kDefaultTimeout;
   if (project->test_timeout_ms > 0) timeout = std::chrono::milliseconds(project->test_timeout_ms);
@@ -144,6 +144,13 @@ Result<Summary> run(const Options& asked) {
     }
     if (!found->cpp.empty()) {
       jobs.push_back({board.add("c++"), [&](std::size_t entry) { return run_cpp(context, found->cpp, entry); }});
+    }
+    for (const auto& language : options.languages) {
+      const auto files = found->by_command.find(language.name);
+      if (files == found->by_command.end()) continue;
+      const std::string runner(string_or(language.tests, "runner"));
+      jobs.push_back({board.add(runner.empty() ? language.name : runner),
+                      [&context, &language, &files = files->second](std::size_t entry) { return run_command(context, language, files, entry); }});
     }
     summary.suites.resize(jobs.size());
     {

@@ -3,34 +3,52 @@
 #include "sabir/base/log.h"
 
 namespace sabir::workers {
+namespace {
+constexpr std::size_t kMostKept = std::size_t{1} << 16U;  // bytes of a message's memory that is used again
+}
 
 Peer::Peer(net::Loop& loop, int in_fd, int out_fd, Handler& handler)
     : handler_(handler), stream_(loop, in_fd, out_fd, *this) {}
 
 Peer::~Peer() { *alive_ = false; }
 
-void Peer::send(std::string_view json, const std::vector<std::string>& blobs) {
-  protocol::append_frame(stream_.output(), json, blobs);
-  stream_.flush_soon();
+// text_ is the message.
+void Peer::send(const std::vector<std::string_view>& blobs) {
+  std::string& out = stream_.output();
+  protocol::append_head(out, text_.size(), blobs);
+  out += text_;
+  if (text_.size() > kMostKept) text_ = {};
+  text_.clear();
+  if (blobs.empty()) {
+    stream_.flush_soon();
+  } else {
+    stream_.send(blobs);
+  }
 }
 
-std::int64_t Peer::request(std::string_view method, std::string_view params, const std::vector<std::string>& blobs,
+std::int64_t Peer::request(std::string_view method, std::string_view params, const std::vector<std::string_view>& blobs,
                            Answer answer) {
   const std::int64_t id = next_id_++;
   open_.emplace(id, std::move(answer));
-  send(protocol::make_request(id, method, params), blobs);
+  protocol::append_request(text_, id, method, params);
+  send(blobs);
   return id;
 }
 
-void Peer::notify(std::string_view method, std::string_view params) {
-  send(protocol::make_notification(method, params), {});
+void Peer::notify(std::string_view method, std::string_view params, const std::vector<std::string_view>& blobs) {
+  protocol::append_notification(text_, method, params);
+  send(blobs);
 }
 
-void Peer::respond(std::string_view id, std::string_view result, const std::vector<std::string>& blobs) {
-  send(protocol::make_response(id, result), blobs);
+void Peer::respond(std::string_view id, std::string_view result, const std::vector<std::string_view>& blobs) {
+  protocol::append_response(text_, id, result);
+  send(blobs);
 }
 
-void Peer::respond_error(std::string_view id, const Error& error) { send(protocol::make_error(id, error), {}); }
+void Peer::respond_error(std::string_view id, const Error& error) {
+  text_ = protocol::make_error(id, error);
+  send({});
+}
 
 void Peer::close() { stream_.close(); }
 
@@ -41,6 +59,7 @@ void Peer::on_bytes(std::string_view bytes) {
     auto frame = reader_.next();
     if (!frame) {
       respond_error("null", frame.error());
+      stream_.flush_some();
       lose(frame.error());
       return;
     }
@@ -57,6 +76,7 @@ void Peer::take(protocol::Frame& frame) {
   }
   switch (message->kind) {
     case protocol::MessageKind::kRequest:
+      if (!message->params_fit) return respond_error(message->id, Error(ErrorCode::kInvalidArguments, "params is not an object"));
       handler_.on_request({message->id, message->method, message->params.empty() ? "{}" : message->params, frame.blobs});
       return;
     case protocol::MessageKind::kNotification:

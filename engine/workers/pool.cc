@@ -1,13 +1,16 @@
 #include "sabir/workers/pool.h"
 
 #include <algorithm>
-#include <charconv>
-#include <deque>
 #include <map>
 #include <unordered_map>
 
+#include "bounds.h"
+#include "call_message.h"
+#include "call_queue.h"
+#include "function_history.h"
 #include "sabir/base/json.h"
 #include "sabir/base/log.h"
+#include "slot.h"
 #include "worker.h"
 
 namespace sabir::workers {
@@ -19,97 +22,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{10};
 constexpr milliseconds kStuck{20};        // a call sent ahead waits this long behind another, then goes elsewhere
-constexpr double kQuick = 200;            // microseconds; slower functions are never sent ahead
-constexpr int kQuickSamples = 3;
-
-struct Call {
-  Pool::CallId id = 0;
-  CallSpec spec;
-  CallEvents events;
-  std::shared_ptr<Caller> caller;
-  int attempts = 0;
-};
-
-// One frame on its way: `call` is 0 once nobody waits for the answer any more.
-struct InFlight {
-  std::int64_t rpc = 0;
-  Pool::CallId call = 0;
-  bool quick = false;
-};
-
-struct Slot {
-  std::unique_ptr<Worker> worker;
-  int reserve = 0;  // 0 = of the pool proper; else the only depth it serves
-  bool retiring = false;
-  bool draining = false;
-  std::deque<InFlight> in_flight;  // in the order sent; the first one runs
-  Clock::time_point head_since;
-  std::optional<Clock::time_point> kill_at;
-};
-
-struct Speed {
-  double average_us = 0;
-  int samples = 0;
-  bool quick() const { return samples >= kQuickSamples && average_us < kQuick; }
-  void add(double us) {
-    average_us = samples == 0 ? us : average_us * 0.8 + us * 0.2;
-    ++samples;
-  }
-};
-
-std::string context_json(const CallContext& context) {
-  std::string out = "{\"user\":";
-  protocol::append_quoted(out, context.user);
-  out += ",\"tenant\":";
-  protocol::append_quoted(out, context.tenant);
-  out += ",\"conversation\":";
-  protocol::append_quoted(out, context.conversation);
-  out += ",\"run\":";
-  protocol::append_quoted(out, context.run);
-  return out + "}";
-}
-
-std::string call_params(const CallSpec& spec, Clock::time_point now) {
-  std::string out = "{\"module\":";
-  out.reserve(256 + spec.arguments.json.size());
-  protocol::append_quoted(out, spec.module);
-  out += ",\"receiver\":";
-  protocol::append_quoted(out, spec.receiver);
-  out += ",\"function\":";
-  protocol::append_quoted(out, spec.function);
-  out += ",\"arguments\":" + spec.arguments.json;
-  if (!spec.binding.empty()) out += "," + spec.binding;
-  out += ",\"context\":" + context_json(spec.context);
-  out += ",\"context_parameter\":";
-  protocol::append_quoted(out, spec.context_parameter);
-  const auto left = duration_cast<milliseconds>(spec.deadline - now).count();
-  out += ",\"deadline_ms\":" + std::to_string(std::max<std::int64_t>(0, left));
-  out += ",\"depth\":" + std::to_string(spec.depth);
-  if (!spec.idempotency_key.empty()) {
-    out += ",\"idempotency_key\":";
-    protocol::append_quoted(out, spec.idempotency_key);
-  }
-  out += protocol::blob_list(spec.arguments.blobs, "/arguments");
-  return out + "}";
-}
-
-std::vector<std::string> blob_bytes(const protocol::Payload& payload) {
-  std::vector<std::string> out;
-  out.reserve(payload.blobs.size());
-  for (const auto& blob : payload.blobs) out.push_back(blob.data);
-  return out;
-}
-
-// The "value" member of an answer or a chunk, with its blobs.
-Result<protocol::Payload> value_of(const Incoming& incoming) {
-  auto members = protocol::raw_members(incoming.body);
-  if (!members) return fail(ErrorCode::kProtocol, "the worker's answer is no object");
-  const auto value = protocol::find_member(*members, "value");
-  if (!value) return fail(ErrorCode::kProtocol, "the worker's answer has no value");
-  auto blobs = protocol::read_blob_list(protocol::find_member(*members, "blobs").value_or(""), std::move(incoming.blobs), "/value");
-  if (!blobs) return fail(ErrorCode::kProtocol, blobs.error().message);
-  return protocol::Payload{std::string(*value), std::move(*blobs)};
-}
+constexpr milliseconds kMemoryWatch{250}, kSandboxWatch{50}, kIdleSandboxWatch{500};
+constexpr int kKilledStarts = 8;          // workers in a row that are killed before they are ready, until calls are told
 
 }  // namespace
 
@@ -123,11 +37,14 @@ struct Pool::State {
 
   CallId next_id = 1;
   std::unordered_map<CallId, std::unique_ptr<Call>> calls;
-  std::map<int, std::deque<CallId>, std::greater<>> queues;  // by depth, the deepest first
-  std::size_t queued = 0;
+  CallQueue queue;
+  std::unordered_map<std::string, int> running_of;   // calls at once of the addresses that are limited
   std::vector<std::unique_ptr<Slot>> slots;
-  std::unordered_map<std::string, Speed> speeds;
-  net::Loop::TimerId ticker = 0;
+  FunctionHistory history{spec.language};
+  net::Loop::TimerId ticker = 0, shrinker = 0, watch = 0;
+  Clock::time_point memory_seen;
+  bool kept = false;  // warm() was called: `min` workers are kept up
+  std::string params;  // of the call that is being sent
   bool pumping = false;
   bool pump_posted = false;
   bool stopping = false;
@@ -137,6 +54,8 @@ struct Pool::State {
   Clock::time_point retry_at;
   std::uint64_t started = 0;
   std::uint64_t crashed = 0;
+  std::uint64_t renewed = 0;
+  BootProcesses boots{loop, spec};
 
   // ---- calls ---------------------------------------------------------------------------------------------------------
 
@@ -152,14 +71,17 @@ struct Pool::State {
     if (call->events.done) call->events.done(std::move(outcome));
   }
 
-  void enqueue(CallId id, int depth, bool first) {
-    auto& queue = queues[depth];
-    if (first) {
-      queue.push_front(id);
-    } else {
-      queue.push_back(id);
-    }
-    ++queued;
+  void enqueue(Call& call, bool first) {
+    call.queued_at = Clock::now();
+    queue.push(call.id, call.spec.depth, call.address(), first);
+  }
+
+  // One call fewer of an address whose calls at once are limited.
+  void let_go(InFlight& entry) {
+    if (!entry.limited) return;
+    const auto found = running_of.find(entry.limited->address);
+    if (found != running_of.end() && --found->second <= 0) running_of.erase(found);
+    entry.limited.reset();
   }
 
   // Soon, and once for many.
@@ -187,17 +109,31 @@ struct Pool::State {
   }
 
   static bool usable(const Slot& slot) {
-    return !slot.retiring && !slot.draining && slot.worker->state() == Worker::State::kReady && !slot.kill_at;
+    return !slot.retiring && !slot.draining && slot.worker->state() == Worker::State::kReady && !slot.kill_at && !slot.worker->is_gone();
   }
 
-  Slot* idle_slot(int depth) const {
+  Slot* idle_slot(int depth, const std::string& address) const {
     Slot* reserve = nullptr;
+    Slot* express = nullptr;
     for (const auto& slot : slots) {
       if (!usable(*slot) || !slot->in_flight.empty()) continue;
       if (slot->reserve == 0) return slot.get();
       if (slot->reserve == depth) reserve = slot.get();
+      if (slot->reserve == kExpress) express = slot.get();
     }
+    if (!reserve && express && !slow(address)) return express;
     return reserve;
+  }
+
+  // Whether `address` is known to be slow, or one of its calls has been running for long.
+  bool slow(const std::string& address) const {
+    if (history.slow(address)) return true;
+    const auto now = Clock::now();
+    return std::any_of(slots.begin(), slots.end(), [&](const auto& slot) {
+      if (slot->in_flight.empty() || now - slot->head_since < FunctionHistory::kSlow) return false;
+      const auto head = calls.find(slot->in_flight.front().call);
+      return head != calls.end() && head->second->address() == address;
+    });
   }
 
   // A worker whose calls are all quick reads and that has room for one more.
@@ -205,7 +141,7 @@ struct Pool::State {
     Slot* best = nullptr;
     for (const auto& slot : slots) {
       if (!usable(*slot) || slot->reserve != 0 || slot->in_flight.size() >= static_cast<std::size_t>(spec.pipeline)) continue;
-      if (!std::all_of(slot->in_flight.begin(), slot->in_flight.end(), [](const InFlight& f) { return f.quick && f.call != 0; })) continue;
+      if (slot->holding > 0) continue;
       if (!best || slot->in_flight.size() < best->in_flight.size()) best = slot.get();
     }
     return best;
@@ -217,38 +153,64 @@ struct Pool::State {
     });
   }
 
+  // A worker for this call now; null when it has to wait.
+  Slot* slot_for(const Call& call, int depth, bool quick) const {
+    if (call.spec.callee->concurrency > 0) {
+      const auto running = running_of.find(call.address());
+      if (running != running_of.end() && running->second >= call.spec.callee->concurrency) return nullptr;
+    }
+    Slot* const idle = idle_slot(depth, call.address());
+    return idle || !quick ? idle : ahead_slot();
+  }
+
+  bool send_at_once(Call& call) {
+    const bool quick = call.read() && history.quick(call.address());
+    Slot* const slot = slot_for(call, call.spec.depth, quick);
+    if (!slot) return false;
+    send(*slot, call, quick);
+    arm();
+    return true;
+  }
+
   void pump() {
     if (pumping || stopping) return;
     pumping = true;
-    for (auto queue = queues.begin(); queue != queues.end();) {
-      const int depth = queue->first;
-      auto& ids = queue->second;
-      while (!ids.empty()) {
-        const auto found = calls.find(ids.front());
-        if (found == calls.end()) {
-          ids.pop_front();
-          --queued;
-          continue;
-        }
-        Call& call = *found->second;
-        Slot* slot = idle_slot(depth);
-        const bool quick = call.spec.read && speeds[call.spec.address].quick();
-        if (!slot && quick) slot = ahead_slot();
-        if (!slot) break;
-        ids.pop_front();
-        --queued;
-        send(*slot, call, quick);
-      }
-      queue = ids.empty() ? queues.erase(queue) : std::next(queue);
-    }
+    queue.offer([this](CallId id, int depth) {
+      using Verdict = CallQueue::Verdict;
+      const auto found = calls.find(id);
+      if (found == calls.end()) return Verdict::kDrop;
+      Call& call = *found->second;
+      const bool quick = call.read() && history.quick(call.address());
+      Slot* const slot = slot_for(call, depth, quick);
+      if (!slot) return Verdict::kSkipLine;
+      send(*slot, call, quick);
+      return Verdict::kTake;
+    });
     grow();
     pumping = false;
     arm();
   }
 
+  // Calls that wait for a worker, not for another call of their own function.
+  bool waits_for_worker(const Call& call) const {
+    if (call.spec.callee->concurrency == 0) return true;
+    const auto running = running_of.find(call.address());
+    return running == running_of.end() || running->second < call.spec.callee->concurrency;
+  }
+
   void grow() {
-    if (queued == 0 || Clock::now() < retry_at) return;
-    std::size_t wanted = queued;
+    if (Clock::now() < retry_at) return;
+    while (kept && base_count() < std::min(spec.min, spec.max)) {
+      if (!spawn(0)) return;
+    }
+    if (queue.empty()) return;
+    std::size_t wanted = 0;
+    for (const int depth : queue.depths()) {
+      for (const CallId id : queue.heads(depth)) {
+        const auto found = calls.find(id);
+        if (found != calls.end() && waits_for_worker(*found->second)) wanted = queue.size();
+      }
+    }
     for (const auto& slot : slots) {
       if (slot->reserve == 0 && !slot->retiring && slot->worker->state() == Worker::State::kStarting && wanted > 0) --wanted;
     }
@@ -256,21 +218,51 @@ struct Pool::State {
       if (!spawn(0)) return;
       --wanted;
     }
-    for (const auto& [depth, ids] : queues) {
-      if (depth < 2 || ids.empty() || reserve_of(depth) || starting(0)) continue;
+    for (const int depth : queue.depths()) {
+      if (depth < 2 || reserve_of(depth) || starting(0)) continue;
       if (!spawn(depth)) return;
-      break;  // `queues` may have changed
+      break;
     }
+    if (wants_express()) spawn(kExpress);
+  }
+
+  // Every worker has been busy with one call for a while, and a function that is not slow waits.
+  bool wants_express() const {
+    if (reserve_of(kExpress) || starting(0) || base_count() < spec.max) return false;
+    const auto now = Clock::now();
+    for (const auto& slot : slots) {
+      if (slot->reserve != 0 || slot->retiring) continue;
+      if (slot->in_flight.empty() || now - slot->head_since < FunctionHistory::kSlow) return false;
+    }
+    for (const CallId id : queue.heads(1)) {
+      const auto found = calls.find(id);
+      if (found == calls.end() || now - found->second->queued_at < kStuck) continue;
+      if (waits_for_worker(*found->second) && !slow(found->second->address())) return true;
+    }
+    return false;
   }
 
   void send(Slot& slot, Call& call, bool quick) {
     const auto now = Clock::now();
     if (slot.in_flight.empty()) slot.head_since = now;
+    if (call.spec.span && call.queued_at != Clock::time_point()) note_wait(*call.spec.span, slot, now - call.queued_at);
     const CallId id = call.id;
     Slot* const at = &slot;
-    const auto rpc = slot.worker->peer().request("call", call_params(call.spec, now), blob_bytes(call.spec.arguments),
+    params.clear();
+    append_call_params(params, call.spec, now);
+    const auto rpc = slot.worker->peer().request("call", params, blob_bytes(call.spec.arguments),
                                                  [this, at](std::int64_t id_sent, Result<Incoming> answer) { answered(*at, id_sent, std::move(answer)); });
-    slot.in_flight.push_back({rpc, id, quick});
+    slot.add({rpc, id, quick, call.spec.callee->concurrency > 0 ? call.spec.callee : nullptr});
+    ++slot.calls;
+    if (call.spec.callee->concurrency > 0) ++running_of[call.address()];
+  }
+
+  // That a call waited for a worker, and for how long one had to be started for it.
+  static void note_wait(trace::Span& span, const Slot& slot, Clock::duration wait) {
+    const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
+    std::vector<trace::Attribute> with{{"sabir.wait.ms", ms(wait)}, {"sabir.worker.pid", static_cast<std::int64_t>(slot.worker->pid())}};
+    if (slot.calls == 0) with.push_back({"sabir.worker.boot.ms", ms(slot.ready - slot.born)});
+    span.event("worker.found", std::move(with));
   }
 
   // Answers come in the order of the calls, because a worker runs one at a time; the id decides all the same.
@@ -279,29 +271,96 @@ struct Pool::State {
     auto entry = std::find_if(slot.in_flight.begin(), slot.in_flight.end(), [&](const InFlight& f) { return f.rpc == rpc; });
     if (entry == slot.in_flight.end()) return;
     const auto now = Clock::now();
-    const InFlight done = *entry;
+    let_go(*entry);
+    const CallId answered_call = entry->call;
     const bool head = entry == slot.in_flight.begin();
-    slot.in_flight.erase(entry);
-    const double took = static_cast<double>(duration_cast<microseconds>(now - slot.head_since).count());
+    slot.remove(entry);
+    const auto took = duration_cast<microseconds>(now - slot.head_since);
     if (head) {
       slot.head_since = now;
       slot.kill_at.reset();
     }
-    const auto found = done.call == 0 ? calls.end() : calls.find(done.call);
+    const auto found = answered_call == 0 ? calls.end() : calls.find(answered_call);
     if (found != calls.end()) {
-      if (found->second->spec.read && head) speeds[found->second->spec.address].add(took);
+      if (head) history.took(found->second->address(), took);
       Result<protocol::Payload> outcome = answer ? value_of(*answer) : Result<protocol::Payload>(fail(std::move(answer.error())));
-      finish(done.call, std::move(outcome));
+      finish(answered_call, std::move(outcome));
     }
-    after_answer(slot);
+    after_answer(slot, now);
   }
 
-  void after_answer(Slot& slot) {
-    if (slot.in_flight.empty() && slot.retiring && !slot.draining) {
-      slot.draining = true;
-      slot.worker->drain(spec.grace);
+  void after_answer(Slot& slot, Clock::time_point now) {
+    renew_if_due(slot);
+    if (slot.in_flight.empty()) {
+      slot.idle_since = now;
+      if (slot.retiring && !slot.draining) {
+        slot.draining = true;
+        slot.worker->drain(spec.grace);
+      }
+      arm_shrinker();
     }
-    if (queued > 0) pump_soon();
+    if (!queue.empty()) pump_soon();
+  }
+
+  // A worker that has run enough calls, is old or has grown is replaced; it goes once its successor is ready.
+  void renew_if_due(Slot& slot) {
+    if (slot.renewing || slot.retiring || slot.reserve != 0 || stopping || starting(0)) return;
+    bool due = spec.max_calls > 0 && slot.calls >= spec.max_calls;
+    if (!due && spec.max_age.count() > 0) due = Clock::now() - slot.born >= spec.max_age;
+    if (!due && spec.max_memory > 0 && Clock::now() - memory_seen >= kMemoryWatch) {
+      memory_seen = Clock::now();
+      due = memory_of(spec, slot.worker->pid()) > spec.max_memory / 5 * 4;
+    }
+    if (!due || Clock::now() < retry_at) return;
+    slot.renewing = true;
+    if (spawn(0)) {
+      ++renewed;
+    } else {
+      slot.renewing = false;
+    }
+  }
+
+  void successor_ready() {
+    for (const auto& slot : slots) {
+      if (!slot->renewing || slot->retiring) continue;
+      slot->retiring = true;
+      after_answer(*slot, Clock::now());
+      return;
+    }
+  }
+
+  // ---- idle workers --------------------------------------------------------------------------------------------------
+
+  bool may_leave(const Slot& slot) const {
+    return usable(slot) && slot.in_flight.empty() && (slot.reserve != 0 || base_count() > std::max(spec.min, 0));
+  }
+
+  void arm_shrinker() {
+    if (shrinker != 0 || stopping) return;
+    std::optional<Clock::time_point> next;
+    for (const auto& slot : slots) {
+      if (may_leave(*slot) && (!next || slot->idle_since < *next)) next = slot->idle_since;
+    }
+    if (!next) return;
+    const auto wait = std::max<Clock::duration>(milliseconds(1), *next + spec.idle - Clock::now());
+    shrinker = loop.after(duration_cast<milliseconds>(wait) + milliseconds(1), [this, alive_here = alive] {
+      if (!*alive_here) return;
+      shrinker = 0;
+      const auto now = Clock::now();
+      // Draining may end a worker at once: each is looked for anew.
+      for (bool again = true; again;) {
+        again = false;
+        for (const auto& slot : slots) {
+          if (!may_leave(*slot) || now - slot->idle_since < spec.idle) continue;
+          slot->retiring = true;
+          slot->draining = true;
+          slot->worker->drain(spec.grace);
+          again = true;
+          break;
+        }
+      }
+      arm_shrinker();
+    });
   }
 
   // ---- workers -------------------------------------------------------------------------------------------------------
@@ -313,15 +372,18 @@ struct Pool::State {
     Slot* const at = slot.get();
     if (launch) {
       Worker::Events events;
-      events.ready = [this](Worker&) {
+      events.ready = [this, at](Worker&) {
         failed_starts = 0;
         start_failure.reset();
+        at->ready = at->idle_since = Clock::now();
+        if (at->reserve == 0) successor_ready();
+        arm_shrinker();
         pump_soon();
       };
       events.request = [this, at](Worker&, const Incoming& request) { requested(*at, request); };
       events.notification = [this, at](Worker&, const Incoming& notification) { notified(*at, notification); };
       events.ended = [this, at](Worker&, const std::string& why) { lost(*at, why); };
-      worker = Worker::start(loop, spec, *launch, std::move(events));
+      worker = Worker::start(loop, spec, *launch, std::move(events), &boots);
     } else {
       worker = fail(std::move(launch.error()));
     }
@@ -332,14 +394,37 @@ struct Pool::State {
     ++started;
     slot->worker = std::move(*worker);
     slot->reserve = reserve;
+    slot->born = Clock::now();
+    slot->idle_since = slot->born;
     slots.push_back(std::move(slot));
+    arm_watch();
     return true;
+  }
+
+  void replace_workers() {
+    int successors = 0;
+    std::vector<Slot*> old;
+    for (const auto& slot : slots) {
+      if (slot->retiring) continue;
+      if (slot->reserve == 0) ++successors;
+      old.push_back(slot.get());
+      slot->retiring = true;
+    }
+    start_failure.reset();
+    retry_at = {};
+    history.forget();
+    // The next calls find the new ones on their way.
+    while (successors-- > 0 && !stopping && spawn(0)) {
+    }
+    for (Slot* const slot : old) after_answer(*slot, Clock::now());
+    pump_soon();
   }
 
   // Nothing can run until a worker starts, so whatever waits is told why.
   void start_failed(Error error) {
     ++failed_starts;
     start_failure = std::move(error);
+    for (const auto& slot : slots) slot->renewing = false;
     const auto pause = milliseconds(100) * (1 << std::min(failed_starts - 1, 6));
     retry_at = Clock::now() + std::min<Clock::duration>(pause, milliseconds(5000));
     const bool any_ready = std::any_of(slots.begin(), slots.end(), [](const auto& s) { return usable(*s); });
@@ -348,28 +433,34 @@ struct Pool::State {
   }
 
   void fail_queued(const Error& error) {
-    auto waiting = std::move(queues);
-    queues.clear();
-    queued = 0;
-    for (auto& [depth, ids] : waiting) {
-      for (const CallId id : ids) {
-        loop.post([this, alive_here = alive, id, error] {
-          if (*alive_here) finish(id, fail(error));
-        });
-      }
+    for (const CallId id : queue.drain()) {
+      loop.post([this, alive_here = alive, id, error] {
+        if (*alive_here) finish(id, fail(error));
+      });
     }
   }
 
   void lost(Slot& slot, const std::string& why) {
     const bool was_starting = !slot.worker->was_ready() && !slot.draining;
-    auto in_flight = std::move(slot.in_flight);
-    slot.in_flight.clear();
+    auto in_flight = slot.take_all();
+    for (auto& entry : in_flight) let_go(entry);
     const std::string tail = slot.worker->tail();
+    if (was_starting && !stopping && !slot.worker->start_error() && why.starts_with("was killed") && failed_starts < kKilledStarts) {
+      // Somebody's kill, not what it lacks: what waits is not told yet.
+      ++failed_starts;
+      retry_at = Clock::now() + milliseconds(20) * failed_starts;
+      for (const auto& other : slots) other->renewing = false;
+      retire(slot);
+      arm();
+      return;
+    }
     if (was_starting && !stopping) {
       Error error = slot.worker->start_error().value_or(Error(ErrorCode::kUnavailable, ""));
       const std::string said = error.message.empty() ? "the " + spec.language + " worker " + why + " before it was ready" : error.message;
       Error told(error.code == ErrorCode::kProtocol ? ErrorCode::kUnavailable : error.code, said,
                  tail.empty() ? "Run `sabir doctor` to see what is missing." : "It printed:\n" + tail + (tail.ends_with('\n') ? "" : "\n") + "`sabir doctor` checks its version.");
+      // A boot file that does not load says where and why itself.
+      if (error.code == ErrorCode::kLoadFailed) told = std::move(error);
       retire(slot);
       start_failed(std::move(told));
       return;
@@ -381,19 +472,23 @@ struct Pool::State {
       const auto found = entry.call == 0 ? calls.end() : calls.find(entry.call);
       if (found != calls.end()) {
         Call& call = *found->second;
-        if (stopping) {
-          finish(call.id, fail(ErrorCode::kCancelled, "the engine stopped while " + call.spec.address + " ran"));
-        } else if (call.spec.read && (call.attempts == 0 || !head)) {
+        if (head && !stopping) history.crashed(call.address(), why);
+        if (head && slot.ended_for && !stopping) {
+          finish(call.id, fail(*slot.ended_for));
+        } else if (stopping) {
+          finish(call.id, fail(ErrorCode::kCancelled, "the engine stopped while " + call.address() + " ran"));
+        } else if (call.read() && (call.attempts == 0 || !head)) {
           if (head) ++call.attempts;
+          if (call.spec.span) call.spec.span->event("worker.lost", {{"sabir.why", why}});
           again.push_back(call.id);
-        } else if (call.spec.read) {
+        } else if (call.read()) {
           finish(call.id, fail(Error(ErrorCode::kWorkerCrashed,
-                                     "the " + spec.language + " worker " + why + " twice while it ran " + call.spec.address,
+                                     "the " + spec.language + " worker " + why + " twice while it ran " + call.address(),
                                      "The function, or a library it uses, ends its process; run it alone to see how.")
                                    .with_detail(tail)));
         } else {
           finish(call.id, fail(Error(ErrorCode::kOutcomeUnknown,
-                                     "the " + spec.language + " worker " + why + " while it ran " + call.spec.address +
+                                     "the " + spec.language + " worker " + why + " while it ran " + call.address() +
                                          ": its effects may or may not have happened",
                                      "Look before you repeat it. A function without effects can say so: `Effect: read`.")
                                    .with_detail(tail)));
@@ -403,7 +498,7 @@ struct Pool::State {
     }
     for (auto it = again.rbegin(); it != again.rend(); ++it) {
       const auto found = calls.find(*it);
-      if (found != calls.end()) enqueue(*it, found->second->spec.depth, true);
+      if (found != calls.end()) enqueue(*found->second, true);
     }
     retire(slot);
     if (stopping) {
@@ -434,17 +529,6 @@ struct Pool::State {
     return nullptr;
   }
 
-  static std::optional<std::int64_t> number_member(std::string_view object, std::string_view key) {
-    const auto members = protocol::raw_members(object);
-    if (!members) return std::nullopt;
-    const auto text = protocol::find_member(*members, key);
-    std::int64_t value = 0;
-    if (!text) return std::nullopt;
-    const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), value);
-    if (ec != std::errc()) return std::nullopt;
-    return value;
-  }
-
   void requested(Slot& slot, const Incoming& request) {
     Worker* const worker = slot.worker.get();
     if (request.method == "ping") {
@@ -472,6 +556,11 @@ struct Pool::State {
         worker->peer().respond_error(id, answer.error());
       }
     };
+    out.notify = [this, alive_here = alive, at = &slot, worker, id = std::string(request.id)](std::string_view method, std::string_view members) {
+      if (!*alive_here) return;
+      const bool there = std::any_of(slots.begin(), slots.end(), [&](const auto& s) { return s.get() == at && s->worker.get() == worker; });
+      if (there && worker->state() != Worker::State::kDead) worker->peer().notify(method, with_id(id, members));
+    };
     handler(std::move(out));
   }
 
@@ -479,7 +568,7 @@ struct Pool::State {
     Call* const call = call_of(slot, number_member(notification.body, "id"));
     if (notification.method == "log") {
       const auto value = parse_json(notification.body);
-      if (value && value->is_object() && spec.output) spec.output(string_or(value->get_object(), "message"));
+      if (value && value->is_object()) slot.worker->say(string_or(value->get_object(), "message"));
       return;
     }
     if (!call) return;
@@ -518,28 +607,54 @@ struct Pool::State {
       }
       if (slot->in_flight.size() > 1 && now - slot->head_since > kStuck) free_those_behind(*slot);
     }
-    if (queued > 0) pump();
+    if (spec.max_memory > 0 && now - memory_seen >= (spec.max_processes > 0 ? kSandboxWatch : kMemoryWatch)) watch_memory();
+    if (!queue.empty()) pump();
+  }
+
+  void watch_memory() {
+    memory_seen = Clock::now();
+    for (const auto& slot : slots) {
+      if (slot->ended_for || !slot->worker->was_ready() || (slot->in_flight.empty() && spec.max_processes == 0)) continue;
+      const auto head = slot->in_flight.empty() ? calls.end() : calls.find(slot->in_flight.front().call);
+      auto error = beyond_bounds(spec, slot->worker->pid(), slot->in_flight.empty() ? "" : head == calls.end() ? "a call" : head->second->address(), slot->left);
+      if (!error) continue;
+      if (head != calls.end() && !head->second->read()) error->data = R"({"outcome":"unknown"})";
+      if (slot->in_flight.empty() && spec.output) spec.output(to_text(*error));
+      slot->ended_for = std::move(error);
+      slot->worker->kill();
+    }
+  }
+
+  void arm_watch() {
+    if (spec.max_processes == 0 || watch != 0 || slots.empty()) return;
+    watch = loop.after(kIdleSandboxWatch, [this, alive_here = alive] {
+      if (!*alive_here) return;
+      watch = 0;
+      watch_memory();
+      arm_watch();
+    });
   }
 
   void free_those_behind(Slot& slot) {
     if (const auto found = calls.find(slot.in_flight.front().call); found != calls.end()) {
-      speeds[found->second->spec.address] = {duration_cast<microseconds>(kStuck).count() * 1.0, kQuickSamples};
+      history.overran(found->second->address(), kStuck);
     }
     for (std::size_t i = slot.in_flight.size(); i-- > 1;) {
       auto& entry = slot.in_flight[i];
       const auto found = entry.call == 0 ? calls.end() : calls.find(entry.call);
       if (found == calls.end()) continue;
       slot.worker->peer().notify("cancel", "{\"id\":" + std::to_string(entry.rpc) + ",\"reason\":\"moved\"}");
-      enqueue(entry.call, found->second->spec.depth, true);
-      entry.call = 0;
+      enqueue(*found->second, true);
+      let_go(entry);
+      slot.abandon(entry);
     }
   }
 
   void end_call(CallId id, ErrorCode code, const std::string& reason) {
     const auto found = calls.find(id);
     if (found == calls.end()) return;
-    const CallSpec& call = found->second->spec;
-    Error error(code, call.address + (code == ErrorCode::kTimeout ? " took too long: " : " was cancelled: ") + reason);
+    const Call& call = *found->second;
+    Error error(code, call.address() + (code == ErrorCode::kTimeout ? " took too long: " : " was cancelled: ") + reason);
     if (code == ErrorCode::kTimeout) {
       error.hint = "Give it more time with `Timeout: 60s` in its doc comment, or --timeout on the command line.";
     }
@@ -548,8 +663,8 @@ struct Pool::State {
         if (entry.call != id) continue;
         slot->worker->peer().notify("cancel", "{\"id\":" + std::to_string(entry.rpc) + ",\"reason\":" + protocol::quote(reason) + "}");
         if (&entry == &slot->in_flight.front()) slot->kill_at = Clock::now() + spec.grace;
-        if (!call.read) error.data = R"({"outcome":"unknown"})";
-        entry.call = 0;
+        if (!call.read()) error.data = R"({"outcome":"unknown"})";
+        slot->abandon(entry);
       }
     }
     finish(id, fail(std::move(error)));
@@ -570,6 +685,8 @@ Pool::Pool(net::Loop& loop, PoolSpec spec, RequestHandler handler)
 Pool::~Pool() {
   *state_->alive = false;
   state_->loop.cancel(state_->ticker);
+  state_->loop.cancel(state_->shrinker);
+  state_->loop.cancel(state_->watch);
 }
 
 Pool::CallId Pool::call(CallSpec spec, CallEvents events) {
@@ -580,12 +697,15 @@ Pool::CallId Pool::call(CallSpec spec, CallEvents events) {
   call->spec = std::move(spec);
   call->events = std::move(events);
   call->caller = std::make_shared<Caller>();
-  call->caller->address = call->spec.address;
+  call->caller->address = call->address();
   call->caller->context = call->spec.context;
   call->caller->deadline = call->spec.deadline;
   call->caller->depth = call->spec.depth;
+  call->caller->entry = call->spec.entry;
+  if (call->spec.span) call->caller->span = call->spec.span->context;
   const int depth = call->spec.depth;
-  const std::string address = call->spec.address;
+  const std::shared_ptr<const Callee> callee = call->spec.callee;
+  const std::string& address = callee->address;
   s.loop.hold();
   s.calls.emplace(id, std::move(call));
 
@@ -595,8 +715,10 @@ Pool::CallId Pool::call(CallSpec spec, CallEvents events) {
   } else if (depth > kMostDepth) {
     refused = Error(ErrorCode::kDepthExceeded, address + " is nested more than " + std::to_string(kMostDepth) + " calls deep",
                     "Functions that call each other without end look like this.");
-  } else if (s.queued >= s.spec.queue) {
-    refused = Error(ErrorCode::kBusy, std::to_string(s.queued) + " calls wait for a " + s.spec.language + " worker",
+  } else if (auto alone = s.history.refusal(address)) {
+    refused = std::move(alone);
+  } else if (s.queue.size() >= s.spec.queue) {
+    refused = Error(ErrorCode::kBusy, std::to_string(s.queue.size()) + " calls wait for a " + s.spec.language + " worker",
                     "Try again later, or raise pools." + s.spec.language + ".max in sabir.yml.");
   } else if (s.start_failure && Clock::now() < s.retry_at &&
              std::none_of(s.slots.begin(), s.slots.end(), [](const auto& slot) { return State::usable(*slot); })) {
@@ -608,7 +730,9 @@ Pool::CallId Pool::call(CallSpec spec, CallEvents events) {
     });
     return id;
   }
-  s.enqueue(id, depth, false);
+  // Nobody waits and a worker is free: no detour through the queue.
+  if (s.queue.empty() && !s.pumping && s.send_at_once(*s.calls.at(id))) return id;
+  s.enqueue(*s.calls.at(id), false);
   s.pump_soon();
   return id;
 }
@@ -616,23 +740,23 @@ Pool::CallId Pool::call(CallSpec spec, CallEvents events) {
 void Pool::cancel(CallId id, ErrorCode code, const std::string& reason) { state_->end_call(id, code, reason); }
 
 void Pool::warm() {
-  if (state_->slots.empty() && !state_->stopping) state_->spawn(0);
+  if (state_->stopping) return;
+  state_->kept = true;
+  const int wanted = std::clamp(state_->spec.min, 1, std::max(1, state_->spec.max));
+  while (state_->base_count() < wanted && state_->spawn(0)) {
+  }
 }
 
-void Pool::reload() {
-  for (const auto& slot : state_->slots) {
-    if (slot->retiring) continue;
-    slot->retiring = true;
-    state_->after_answer(*slot);
-  }
-  state_->start_failure.reset();
-  state_->retry_at = {};
-  state_->pump_soon();
+void Pool::reload(Boot boot) {
+  if (!state_->boots.serving() || state_->stopping) return state_->replace_workers();
+  if (boot == Boot::kAsNeeded && state_->boots.reloads()) return state_->history.forget();
+  state_->boots.anew([s = state_.get()] { s->replace_workers(); });
 }
 
 void Pool::shutdown(std::function<void()> done) {
   State& s = *state_;
   s.stopping = true;
+  s.boots.stop_loading();
   s.stopped = std::move(done);
   s.fail_queued(Error(ErrorCode::kCancelled, "the engine is stopping"));
   for (const auto& slot : s.slots) {
@@ -652,9 +776,10 @@ PoolStats Pool::stats() const {
     out.running += slot->in_flight.size();
     out.pids.push_back(slot->worker->pid());
   }
-  out.queued = state_->queued;
+  out.queued = state_->queue.size();
   out.started = state_->started;
   out.crashed = state_->crashed;
+  out.renewed = state_->renewed;
   return out;
 }
 

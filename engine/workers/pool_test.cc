@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "sabir/base/file.h"
 #include "sabir/base/ids.h"
@@ -52,7 +54,10 @@ while True:
         if f == "die_once":
             if not os.path.exists(a["flag"]):
                 open(a["flag"], "w").close(); os.kill(os.getpid(), 9)
-        if f == "sleep": time.sleep(a["s"])
+        if f.startswith("sleep"): time.sleep(a["s"])
+        if f == "grow":
+            kept = b"x" * (a["mb"] << 20); time.sleep(a["s"])
+        if f == "pid": a = os.getpid()
         if f == "hang": time.sleep(60)
         if f == "print": print(a["text"], flush=True)
         if f == "nested":
@@ -86,11 +91,13 @@ class PoolTest : public ::testing::Test {
     return out;
   }
   static CallSpec call(const std::string& function, std::string arguments = "{}", bool read = false) {
+    Callee callee;
+    callee.address = "m." + function;
+    callee.function = function;
+    callee.read = read;
     CallSpec out;
-    out.address = "m." + function;
-    out.function = function;
+    out.callee = Callee::shared(std::move(callee));
     out.arguments.json = std::move(arguments);
-    out.read = read;
     out.deadline = Clock::now() + std::chrono::seconds(20);
     return out;
   }
@@ -238,6 +245,227 @@ TEST_F(PoolTest, TheQueueIsBounded) {
   open_ = 0;
   EXPECT_TRUE(outcomes[1].has_value());
   EXPECT_EQ(outcomes[3].error().code, ErrorCode::kBusy);
+  run(pool);
+}
+
+TEST_F(PoolTest, AFloodOfOneFunctionDoesNotHoldUpAnother) {
+  Pool pool(loop_, spec(1), [](EngineRequest) {});
+  std::vector<std::string> order;
+  const auto noting = [&](const std::string& name) {
+    ++open_;
+    CallEvents events;
+    events.done = [this, &order, name](const Outcome&) {
+      order.push_back(name);
+      if (--open_ == 0) loop_.stop();
+    };
+    return events;
+  };
+  for (int i = 0; i < 20; ++i) pool.call(call("sleep", R"({"s":0.01})"), noting("flood"));
+  pool.call(call("echo"), noting("other"));
+  loop_.run();
+  open_ = 0;
+  ASSERT_EQ(order.size(), 21U);
+  EXPECT_LE(std::find(order.begin(), order.end(), "other") - order.begin(), 2);
+  run(pool);
+}
+
+TEST_F(PoolTest, CallsAtOnceOfAFunctionAreLimitedAndOthersPassThem) {
+  Pool pool(loop_, spec(3), [](EngineRequest) {});
+  std::vector<Outcome> outcomes(4, fail(ErrorCode::kInternal, ""));
+  const auto begin = Clock::now();
+  Clock::time_point echoed;
+  for (int i = 0; i < 3; ++i) {
+    auto one = call("sleep", R"({"s":0.2})");
+    Callee callee = *one.callee;
+    callee.concurrency = 1;
+    one.callee = Callee::shared(std::move(callee));
+    pool.call(one, into(outcomes[static_cast<std::size_t>(i)]));
+  }
+  auto events = into(outcomes[3]);
+  events.done = [&echoed, done = std::move(events.done)](Outcome o) {
+    echoed = Clock::now();
+    done(std::move(o));
+  };
+  pool.call(call("echo"), std::move(events));
+  loop_.run();
+  open_ = 0;
+  for (const auto& outcome : outcomes) EXPECT_TRUE(outcome.has_value());
+  EXPECT_GE(Clock::now() - begin, milliseconds(600));
+  EXPECT_LT(echoed - begin, Clock::now() - begin - milliseconds(200));
+  run(pool);
+}
+
+TEST_F(PoolTest, SlowFunctionsDoNotHoldUpTheOthers) {
+  Pool pool(loop_, spec(2), [](EngineRequest) {});
+  std::vector<Outcome> slow(6, fail(ErrorCode::kInternal, ""));
+  Outcome quick = fail(ErrorCode::kInternal, "");
+  Clock::time_point answered;
+  for (std::size_t i = 0; i < slow.size(); ++i) pool.call(call(i % 2 == 0 ? "sleep" : "sleep_too", R"({"s":0.7})"), into(slow[i]));
+  loop_.after(milliseconds(250), [&] {
+    auto events = into(quick);
+    events.done = [&answered, done = std::move(events.done)](Outcome o) {
+      answered = Clock::now();
+      done(std::move(o));
+    };
+    pool.call(call("echo"), std::move(events));
+  });
+  const auto begin = Clock::now();
+  loop_.run();
+  open_ = 0;
+  EXPECT_TRUE(quick.has_value());
+  EXPECT_GE(Clock::now() - begin, milliseconds(2100));
+  // The two workers were busy until 0.7 s at least, and then with the next two.
+  EXPECT_LT(answered - begin, milliseconds(1400));
+  EXPECT_EQ(pool.stats().started, 3U);
+  run(pool);
+}
+
+TEST_F(PoolTest, AWorkerIsRenewedAfterItsCallsAndNoCallIsLost) {
+  auto pool_spec = spec(1);
+  pool_spec.max_calls = 10;
+  Pool pool(loop_, pool_spec, [](EngineRequest) {});
+  std::set<std::string> pids;
+  int failed = 0;
+  std::function<void(int)> next = [&](int left) {
+    CallEvents events;
+    events.done = [&, left](const Outcome& o) {
+      if (o) {
+        pids.insert(o->json);
+      } else {
+        ++failed;
+      }
+      if (left > 1) {
+        loop_.after(milliseconds(5), [&, left] { next(left - 1); });
+      } else {
+        loop_.stop();
+      }
+    };
+    pool.call(call("pid"), std::move(events));
+  };
+  next(120);
+  loop_.run();
+  EXPECT_EQ(failed, 0);
+  EXPECT_GE(pids.size(), 3U);
+  EXPECT_GE(pool.stats().renewed, 2U);
+  EXPECT_EQ(pool.stats().crashed, 0U);
+  run(pool);
+}
+
+TEST_F(PoolTest, ACallThatUsesTooMuchMemoryIsEndedAndTheNextOneWorks) {
+  auto pool_spec = spec(1);
+  pool_spec.max_memory = std::uint64_t{100} << 20U;
+  Pool pool(loop_, pool_spec, [](EngineRequest) {});
+  Outcome big = fail(ErrorCode::kInternal, "");
+  Outcome after = fail(ErrorCode::kInternal, "");
+  const auto begin = Clock::now();
+  pool.call(call("grow", R"({"mb":200,"s":15})", true), into(big));
+  pool.call(call("echo"), into(after));
+  loop_.run();
+  open_ = 0;
+  ASSERT_FALSE(big.has_value());
+  EXPECT_EQ(big.error().code, ErrorCode::kLimit) << big.error().message;
+  EXPECT_NE(big.error().message.find("more than 100 MB"), std::string::npos) << big.error().message;
+  EXPECT_TRUE(after.has_value());
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(10));
+  run(pool);
+}
+
+TEST_F(PoolTest, IdleWorkersLeaveDownToTheLeastNumber) {
+  auto pool_spec = spec(4);
+  pool_spec.min = 2;
+  pool_spec.idle = milliseconds(300);
+  Pool pool(loop_, pool_spec, [](EngineRequest) {});
+  pool.warm();
+  EXPECT_EQ(pool.stats().workers, 2);
+  int most = 0;
+  int left = 4;
+  const auto deadline = Clock::now() + std::chrono::seconds(10);
+  std::function<void()> wait = [&] {
+    if (pool.stats().workers == 2 || Clock::now() > deadline) return loop_.stop();
+    loop_.after(milliseconds(20), wait);
+  };
+  for (int i = 0; i < 4; ++i) {
+    CallEvents events;
+    events.done = [&](const Outcome& o) {
+      EXPECT_TRUE(o.has_value());
+      most = std::max(most, pool.stats().workers);
+      if (--left == 0) wait();
+    };
+    pool.call(call("sleep", R"({"s":0.3})"), std::move(events));
+  }
+  loop_.run();
+  EXPECT_EQ(most, 4);
+  EXPECT_EQ(pool.stats().workers, 2);
+  EXPECT_EQ(pool.stats().crashed, 0U);
+  run(pool);
+}
+
+TEST_F(PoolTest, AFunctionThatKeepsEndingItsWorkerIsLeftAloneAndOthersWork) {
+  Pool pool(loop_, spec(1), [](EngineRequest) {});
+  Outcome refused = fail(ErrorCode::kInternal, "");
+  Outcome other = fail(ErrorCode::kInternal, "");
+  std::function<void(int)> die = [&](int left) {
+    if (left == 0) {
+      pool.call(call("die"), into(refused));
+      pool.call(call("echo"), into(other));
+      return;
+    }
+    CallEvents events;
+    events.done = [&die, left](const Outcome& o) {
+      EXPECT_EQ(o.error().code, ErrorCode::kOutcomeUnknown);
+      die(left - 1);
+    };
+    pool.call(call("die"), std::move(events));
+  };
+  die(5);
+  loop_.run();
+  EXPECT_EQ(refused.error().code, ErrorCode::kWorkerCrashed);
+  EXPECT_NE(refused.error().message.find("5 times in a row"), std::string::npos) << refused.error().message;
+  EXPECT_TRUE(other.has_value());
+  EXPECT_EQ(pool.stats().crashed, 5U);
+  open_ = 0;
+  run(pool);
+}
+
+TEST_F(PoolTest, AReloadServesTheNextCallByANewWorker) {
+  Pool pool(loop_, spec(1), [](EngineRequest) {});
+  Outcome before = fail(ErrorCode::kInternal, "");
+  Outcome running = fail(ErrorCode::kInternal, "");
+  Outcome after = fail(ErrorCode::kInternal, "");
+  pool.call(call("pid"), into(before));
+  pool.call(call("sleep", R"({"s":0.5})"), into(running));
+  ++open_;
+  loop_.after(milliseconds(350), [&] {
+    pool.reload();
+    pool.call(call("pid"), into(after));
+    --open_;
+  });
+  loop_.run();
+  open_ = 0;
+  ASSERT_TRUE(before && running && after);
+  EXPECT_NE(before->json, after->json);
+  EXPECT_EQ(pool.stats().crashed, 0U);
+  run(pool);
+}
+
+TEST_F(PoolTest, AWorkerMaySpeakOverTwoPipes) {
+  auto pool_spec = spec(1);
+  pool_spec.launch = [this]() -> Result<LaunchSpec> {
+    std::string text = kWorker;
+    const auto replace = [&text](const std::string& from, const std::string& to) { text.replace(text.find(from), from.size(), to); };
+    replace("s = socket.socket(fileno=int(os.environ[\"SABIR_FD\"]))", "R, W = [int(n) for n in os.environ[\"SABIR_FD\"].split(\",\")]");
+    replace("s.recv(65536)", "os.read(R, 65536)");
+    replace("s.sendall(b\"%d\\n%s\" % (len(t), t))", "os.write(W, b\"%d\\n%s\" % (len(t), t))");
+    (void)write_file(folder_ / "pipes.py", text);
+    return LaunchSpec{{"python3", folder_ / "pipes.py"}, process::environment_with({}), {}, true};
+  };
+  Pool pool(loop_, pool_spec, [](EngineRequest) {});
+  Outcome outcome = fail(ErrorCode::kInternal, "");
+  pool.call(call("echo", R"({"n":1})"), into(outcome));
+  loop_.run();
+  open_ = 0;
+  ASSERT_TRUE(outcome.has_value()) << to_text(outcome.error());
+  EXPECT_EQ(outcome->json, "{\"n\": 1}");
   run(pool);
 }
 

@@ -5,58 +5,127 @@
 #include <unistd.h>
 
 #include "sabir/base/log.h"
+#include "sabir/process/forked.h"
 
 namespace sabir::workers {
 namespace {
 constexpr int kWorkerFd = 3;
 constexpr std::size_t kMostTail = 4096;
 constexpr std::size_t kMostLine = 8192;
+constexpr std::size_t kMostOutput = 1U << 20U;  // bytes a second that reach the log
 }  // namespace
 
 Worker::Worker(net::Loop& loop, const PoolSpec& spec, Events events)
     : loop_(loop), spec_(spec), events_(std::move(events)) {}
 
 Worker::~Worker() {
+  *alive_ = false;
   loop_.unwatch(watch_);
   loop_.cancel(startup_timer_);
   loop_.cancel(kill_timer_);
   loop_.cancel(settle_timer_);
   if (!process_gone_ && child_.pid() > 0) {
     child_.signal_group(SIGKILL);
-    (void)child_.wait(std::chrono::milliseconds(2000));
+    if (!boot_) (void)child_.wait(std::chrono::milliseconds(2000));
   }
+  if (boot_) boot_->drop(ticket_);
 }
 
-Result<std::unique_ptr<Worker>> Worker::start(net::Loop& loop, const PoolSpec& spec, const LaunchSpec& launch, Events events) {
-  auto pair = process::socket_pair();
-  if (!pair) return fail(std::move(pair.error()));
+Result<std::unique_ptr<Worker>> Worker::start(net::Loop& loop, const PoolSpec& spec, const LaunchSpec& launch, Events events,
+                                               BootProcesses* boots) {
+  std::shared_ptr<BootProcess> boot;
+  if (launch.boots) {
+    if (!boots) return fail(ErrorCode::kInternal, "a worker is to be forked, and there is nothing to fork it from");
+    auto current = boots->current(launch);
+    if (!current) return fail(std::move(current.error()));
+    boot = std::move(*current);
+  }
+  process::Fd ours_in;
+  process::Fd ours_out;
+  process::Fd theirs_in;
+  process::Fd theirs_out;  // of pipes alone
+  if (launch.pipes && !boot) {
+    int to_worker[2];
+    int from_worker[2];
+    if (::pipe2(to_worker, O_CLOEXEC) != 0) return fail(ErrorCode::kIo, "cannot make a pipe for a worker");
+    theirs_in = process::Fd(to_worker[0]);
+    ours_out = process::Fd(to_worker[1]);
+    if (::pipe2(from_worker, O_CLOEXEC) != 0) return fail(ErrorCode::kIo, "cannot make a pipe for a worker");
+    ours_in = process::Fd(from_worker[0]);
+    theirs_out = process::Fd(from_worker[1]);
+  } else {
+    auto pair = process::socket_pair();
+    if (!pair) return fail(std::move(pair.error()));
+    ours_in = std::move(pair->first);
+    theirs_in = std::move(pair->second);
+  }
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(ErrorCode::kIo, "cannot make a pipe for a worker's output");
   process::Fd output_read(ends[0]);
   const process::Fd output_write(ends[1]);
+  std::unique_ptr<Worker> worker(new Worker(loop, spec, std::move(events)));
+  worker->start_params_ = launch.start_params.empty() ? spec.start_params : launch.start_params;
+  if (boot) {
+    worker->boot_ = std::move(boot);
+    Worker* const w = worker.get();
+    w->ticket_ = w->boot_->fork(theirs_in.get(), output_write.get(), {[w](Result<pid_t> pid) { w->forked(std::move(pid)); }, [w](const process::ExitStatus& status) {
+                                  w->ended_why_ = status.text();
+                                  if (w->connection_gone_ && w->process_gone_) w->finish();
+                                }});
+    worker->connect(ours_in.release(), -1, output_read.release());
+    return worker;
+  }
   process::SpawnSpec child;
   child.argv = launch.argv;
   child.environment = launch.environment;
-  child.environment.push_back("SABIR_FD=" + std::to_string(kWorkerFd));
+  child.environment.push_back("SABIR_FD=" + std::to_string(kWorkerFd) + (launch.pipes ? "," + std::to_string(kWorkerFd + 1) : ""));
   child.directory = launch.directory;
-  child.descriptors = {{1, output_write.get()}, {2, output_write.get()}, {kWorkerFd, pair->second.get()}};
+  child.terminal = launch.terminal;
+  child.sandbox = launch.sandbox;
+  child.descriptors = {{1, output_write.get()}, {2, output_write.get()}, {kWorkerFd, theirs_in.get()}};
+  if (launch.terminal) {
+    for (const int standard : {0, 1, 2}) child.descriptors[standard] = standard;
+  }
+  if (launch.pipes) child.descriptors[kWorkerFd + 1] = theirs_out.get();
   auto spawned = process::spawn(child);
   if (!spawned) return fail(std::move(spawned.error()));
 
-  std::unique_ptr<Worker> worker(new Worker(loop, spec, std::move(events)));
   worker->child_ = std::move(*spawned);
-  const int fd = pair->first.release();
-  worker->peer_ = std::make_unique<Peer>(loop, fd, fd, *worker);
-  const int out = output_read.release();
-  worker->output_ = std::make_unique<net::Stream>(loop, out, out, worker->output_handler_);
   worker->watch_ = loop.when_readable(worker->child_.pidfd(), [w = worker.get()] { w->process_ended(); });
-  worker->startup_timer_ = loop.after(spec.startup, [w = worker.get()] {
-    w->start_error_ = Error(ErrorCode::kTimeout, "the " + w->spec_.language + " worker was not ready within " +
-                                                     std::to_string(w->spec_.startup.count()) + " ms");
-    w->kill();
-  });
-  worker->greet();
+  worker->connect(ours_in.release(), launch.pipes ? ours_out.release() : -1, output_read.release());
   return worker;
+}
+
+// `to` is -1 where `from` is a socket.
+void Worker::connect(int from, int to, int output) {
+  peer_ = std::make_unique<Peer>(loop_, from, to < 0 ? from : to, *this);
+  output_ = std::make_unique<net::Stream>(loop_, output, output, output_handler_);
+  startup_timer_ = loop_.after(spec_.startup, [this] {
+    start_error_ = Error(ErrorCode::kTimeout, "the " + spec_.language + " worker was not ready within " + std::to_string(spec_.startup.count()) + " ms");
+    kill();
+  });
+  greet();
+}
+
+void Worker::forked(Result<pid_t> pid) {
+  if (pid) {
+    auto child = process::watch_forked(*pid);
+    if (child) {
+      child_ = std::move(*child);
+      watch_ = loop_.when_readable(child_.pidfd(), [this] { process_ended(); });
+    }
+    boot_->seen(*pid);
+    if (kill_wanted_) kill();
+    if (child) return;
+    ended_why_ = "ended";
+  } else {
+    start_error_ = pid.error();
+    ended_why_ = "was not forked";
+  }
+  process_gone_ = true;
+  loop_.post([this, alive = alive_] {
+    if (*alive) finish();
+  });
 }
 
 void Worker::greet() {
@@ -75,7 +144,7 @@ void Worker::greet() {
       refused(Error(ErrorCode::kProtocol, "the worker speaks another protocol version"));
     }
   });
-  peer_->request("start", spec_.start_params, {}, [this, refused](std::int64_t, Result<Incoming> answer) {
+  peer_->request("start", start_params_, {}, [this, refused](std::int64_t, Result<Incoming> answer) {
     if (!answer) return refused(answer.error());
     if (state_ != State::kStarting) return;
     loop_.cancel(startup_timer_);
@@ -85,7 +154,10 @@ void Worker::greet() {
   });
 }
 
-void Worker::kill() { child_.signal_group(SIGKILL); }
+void Worker::kill() {
+  kill_wanted_ = true;
+  child_.signal_group(SIGKILL);
+}
 
 void Worker::drain(std::chrono::milliseconds grace) {
   if (kill_timer_ != 0 || connection_gone_) return;
@@ -97,11 +169,18 @@ void Worker::on_closed(const Error&) {
   connection_gone_ = true;
   // A worker without its connection is of no use; what it still runs cannot answer.
   if (!process_gone_ && kill_timer_ == 0) kill_timer_ = loop_.after(spec_.grace, [this] { kill(); });
-  if (process_gone_) finish();
+  if (process_gone_ && !(boot_ && ended_why_.empty())) finish();
 }
 
 void Worker::process_ended() {
   process_gone_ = true;
+  if (boot_) {
+    // The group may outlive its leader. How it ended, the boot process says soon.
+    child_.signal_group(SIGKILL);
+    if (connection_gone_ && !ended_why_.empty()) return finish();
+    settle_timer_ = loop_.after(std::chrono::milliseconds(50), [this] { finish(); });
+    return;
+  }
   if (auto status = child_.wait(std::chrono::milliseconds(0))) {
     ended_why_ = status->text();
   } else {
@@ -119,10 +198,33 @@ void Worker::process_ended() {
 void Worker::finish() {
   if (finished_) return;
   finished_ = true;
+  if (ended_why_.empty()) ended_why_ = "ended";
   state_ = State::kDead;
   if (!line_.empty()) take_output("\n");
+  tell_of_left_out();
   peer_->close();
   events_.ended(*this, ended_why_);
+}
+
+void Worker::tell_of_left_out() {
+  if (left_out_ == 0 || !spec_.output) return;
+  spec_.output(std::to_string(std::exchange(left_out_, 0)) + " lines were left out: more than 1 MB in a second");
+}
+
+void Worker::say(std::string_view line) {
+  if (!spec_.output) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - second_ >= std::chrono::seconds(1)) {
+    second_ = now;
+    said_ = 0;
+    tell_of_left_out();
+  }
+  if (said_ + line.size() > kMostOutput) {
+    ++left_out_;
+    return;
+  }
+  said_ += line.size() + 1;
+  spec_.output(line);
 }
 
 void Worker::take_output(std::string_view bytes) {
@@ -133,12 +235,12 @@ void Worker::take_output(std::string_view bytes) {
   while (true) {
     const std::size_t end = line_.find('\n', begin);
     if (end == std::string::npos) break;
-    if (spec_.output) spec_.output(std::string_view(line_).substr(begin, end - begin));
+    say(std::string_view(line_).substr(begin, end - begin));
     begin = end + 1;
   }
   line_.erase(0, begin);
   if (line_.size() > kMostLine) {
-    if (spec_.output) spec_.output(line_);
+    say(line_);
     line_.clear();
   }
 }

@@ -1,5 +1,5 @@
 // What the conformance runner calls. conformance/README.md describes each function. What C++ has no way for is absent:
-// yielding values, spread and named arguments, values without a JSON form.
+// spread and named arguments, values without a JSON form.
 #include <chrono>
 #include <cmath>
 #include <iostream>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sabir/sabir.hpp"
+#include "sabir/yield.hpp"
 
 class TesteeError : public std::runtime_error {
  public:
@@ -50,6 +51,11 @@ void fail(std::string message) { throw TesteeError(message); }
 
 /// NaN, which JSON cannot carry.
 double not_a_number() { return std::nan(""); }
+
+/// Yields 0 … n - 1.
+void count(int n, const sabir::Yield<int>& yield) {
+  for (int i = 0; i < n; ++i) yield(i);
+}
 
 /// `size` bytes of text.
 std::string text_of(int size) {
@@ -113,6 +119,9 @@ int count_run() { return ++count_of_runs; }
 
 /// How often count_run ran in this worker.
 int runs() { return count_of_runs; }
+
+/// A parameter of the language's own type for moments; another, an hour later.
+std::chrono::sys_seconds an_hour_later(std::chrono::sys_seconds moment) { return moment + std::chrono::hours(1); }
 
 /// Values of the language's own kinds as JSON: {"point": {"x": 1.5, "y": 2}, "colour": "red"}.
 Structured structured() { return {{1.5, 2}, Colour::red}; }

@@ -1,402 +1,11 @@
 // The functions, types, exports and constants that a file declares at its top level. Bodies are skipped.
 import {tokensOf} from "./syntax.mjs";
+import {TypeCursor, negated, numberOf} from "./typesyntax.mjs";
 
 const MAX_DEPTH = 100;
 const MODIFIERS = new Set(["public", "private", "protected", "readonly", "override", "accessor"]);
 
-class Cursor {
-  constructor(source, tokens) {
-    this.source = source;
-    this.tokens = tokens;
-    this.i = 0;
-    this.depth = 0;
-  }
-
-  get token() {
-    return this.tokens[this.i];
-  }
-
-  peek(ahead = 1) {
-    return this.tokens[this.i + ahead];
-  }
-
-  is(value, ahead = 0) {
-    const token = this.tokens[this.i + ahead];
-    return token !== undefined && token.value === value && (token.type === "punct" || token.type === "name");
-  }
-
-  isName(ahead = 0) {
-    return this.tokens[this.i + ahead]?.type === "name";
-  }
-
-  accept(value) {
-    if (!this.is(value)) return false;
-    ++this.i;
-    return true;
-  }
-
-  text(from, to) {
-    return from < to ? this.source.slice(this.tokens[from].start, this.tokens[to - 1].end) : "";
-  }
-
-  skipBrackets() {
-    this.i = this.token.match < 0 ? this.i + 1 : this.token.match + 1;
-  }
-
-  // To the end of an expression: a comma, semicolon or closing bracket at its level, or a line that begins anew.
-  //
-  // begun: part of the expression has been taken already, so that a new line may end it at once.
-  skipExpression({comma = true, begun = false} = {}) {
-    const from = begun ? this.i - 1 : this.i;
-    while (this.token !== undefined) {
-      const {token} = this;
-      if (token.type === "punct" && (token.value === ";" || token.value === ")" || token.value === "]" || token.value === "}")) return;
-      if (comma && token.type === "punct" && token.value === ",") return;
-      if (token.newline && this.i > from && endsExpression(this.tokens[this.i - 1]) && beginsStatement(token)) return;
-      if (token.type === "name" && this.is("<", 1) && !token.newline) {
-        // Type arguments may have commas: new Map<string, number>().
-        const at = this.i;
-        ++this.i;
-        if (this.typeArguments() !== null && (this.is("(") || this.is(")"))) continue;
-        this.i = at;
-      }
-      if (token.match >= 0) this.i = token.match + 1;
-      else ++this.i;
-    }
-  }
-
-  skipStatement({begun = false} = {}) {
-    const from = begun ? -1 : this.i;
-    this.skipExpression({comma: false, begun});
-    if (!this.accept(";") && this.i === from) ++this.i;
-  }
-
-  // Types
-
-  /** A type, as {k, …, from, to} with the token range it was written in; null when there is none. */
-  type() {
-    if (++this.depth > MAX_DEPTH) {
-      --this.depth;
-      return null;
-    }
-    const from = this.i;
-    let found = this.union();
-    if (found !== null && this.is("extends") && !this.noConditional) {
-      // A conditional type is not evaluated.
-      ++this.i;
-      this.noConditional = true;
-      this.union();
-      this.noConditional = false;
-      if (this.accept("?")) {
-        this.type();
-        if (this.accept(":")) this.type();
-      }
-      found = {k: "other"};
-    }
-    --this.depth;
-    if (found === null) {
-      this.i = Math.max(this.i, from);
-      return null;
-    }
-    return {...found, from, to: this.i};
-  }
-
-  union() {
-    const all = [];
-    this.accept("|");
-    do {
-      const one = this.intersection();
-      if (one === null) return null;
-      all.push(one);
-    } while (this.accept("|"));
-    return all.length === 1 ? all[0] : {k: "union", of: all};
-  }
-
-  intersection() {
-    const all = [];
-    this.accept("&");
-    do {
-      const one = this.postfix();
-      if (one === null) return null;
-      all.push(one);
-    } while (this.accept("&"));
-    return all.length === 1 ? all[0] : {k: "and", of: all};
-  }
-
-  postfix() {
-    const from = this.i;
-    if (++this.depth > MAX_DEPTH) {
-      --this.depth;
-      return null;
-    }
-    let found = this.primary();
-    --this.depth;
-    if (found === null) return null;
-    found = {...found, from, to: this.i};
-    while (this.is("[") && !this.token.newline) {
-      if (this.is("]", 1)) {
-        this.i += 2;
-        found = {k: "array", item: found, from, to: this.i};
-      } else {
-        this.skipBrackets();
-        found = {k: "other", from, to: this.i};
-      }
-    }
-    if (this.jsdoc) {
-      if (this.accept("=")) found = {...found, optional: true};
-      if (this.accept("!")) return found;
-    }
-    return found;
-  }
-
-  primary() {
-    const {token} = this;
-    if (token === undefined) return null;
-    if (token.type === "string") {
-      ++this.i;
-      return {k: "literal", value: token.value};
-    }
-    if (token.type === "template") {
-      ++this.i;
-      return token.value === null ? {k: "name", name: "string", args: []} : {k: "literal", value: token.value};
-    }
-    if (token.type === "number") {
-      ++this.i;
-      return {k: "literal", value: numberOf(token.value)};
-    }
-    if (token.type === "punct") return this.punctuated();
-    if (token.type !== "name") return null;
-    if (this.jsdoc && token.value === "function" && this.is("(", 1)) {
-      ++this.i;
-      this.skipBrackets();
-      if (this.accept(":")) this.type();
-      return {k: "function"};
-    }
-    if (["keyof", "typeof", "unique", "infer"].includes(token.value) && !this.endsType(1)) {
-      ++this.i;
-      if (token.value === "typeof" && this.is("import")) ++this.i;
-      this.postfix();
-      return {k: "other"};
-    }
-    if (token.value === "readonly" && !this.endsType(1)) {
-      ++this.i;
-      return this.postfix();
-    }
-    if (token.value === "asserts" && this.isName(1) && !this.peek().newline) {
-      this.i += 2;
-      if (this.accept("is")) this.type();
-      return {k: "name", name: "void", args: []};
-    }
-    if ((token.value === "new" || (token.value === "abstract" && this.is("new", 1)))) {
-      this.i += token.value === "new" ? 1 : 2;
-      this.typeParameters();
-      if (this.is("(")) this.skipBrackets();
-      if (this.accept("=>")) this.type();
-      return {k: "function"};
-    }
-    if (token.value === "import" && this.is("(", 1)) {
-      ++this.i;
-      this.skipBrackets();
-      let name = "import";
-      while (this.accept(".")) name = this.tokens[this.i++]?.value ?? name;
-      return {k: "name", name, args: this.typeArguments() ?? [], imported: true};
-    }
-    ++this.i;
-    if (this.is("is") && this.token.newline === false && (token.value === "this" || !this.endsType(1))) {
-      ++this.i;
-      this.type();
-      return {k: "name", name: "boolean", args: []};
-    }
-    let name = token.value;
-    while (this.is(".") && (this.isName(1) || (this.jsdoc && this.is("<", 1)))) {
-      ++this.i;
-      if (this.is("<")) break;
-      name += `.${this.token.value}`;
-      ++this.i;
-    }
-    return {k: "name", name, args: this.is("<") && !this.token.newline ? (this.typeArguments() ?? []) : []};
-  }
-
-  // Whether the token `ahead` cannot begin a type, so that the word before it is a name of its own.
-  endsType(ahead) {
-    const token = this.peek(ahead);
-    return token === undefined || (token.type === "punct" && !["(", "[", "{", "<", "-"].includes(token.value));
-  }
-
-  punctuated() {
-    const {token} = this;
-    switch (token.value) {
-      case "-":
-        if (this.peek()?.type !== "number") return null;
-        this.i += 2;
-        return {k: "literal", value: negated(numberOf(this.tokens[this.i - 1].value))};
-      case "{":
-        return this.object();
-      case "[":
-        return this.tuple();
-      case "<":
-        this.typeParameters();
-        return this.is("(") ? this.punctuated() : null;
-      case "(": {
-        if (this.tokens[token.match + 1]?.value === "=>") {
-          this.i = token.match + 2;
-          this.type();
-          return {k: "function"};
-        }
-        const {match} = token;
-        ++this.i;
-        const noConditional = this.noConditional;
-        this.noConditional = false;
-        const inner = this.type();
-        this.noConditional = noConditional;
-        this.i = match + 1;
-        return inner ?? {k: "other"};
-      }
-      case "*":
-        if (!this.jsdoc) return null;
-        ++this.i;
-        return {k: "name", name: "any", args: []};
-      case "?":
-      case "!": {
-        if (!this.jsdoc) return null;
-        ++this.i;
-        const inner = this.postfix();
-        if (inner === null) return {k: "name", name: "any", args: []};
-        return token.value === "?" ? {k: "union", of: [inner, {k: "name", name: "null", args: []}]} : inner;
-      }
-      case "...": {
-        if (!this.jsdoc) return null;
-        ++this.i;
-        return this.postfix();
-      }
-      default:
-        return null;
-    }
-  }
-
-  tuple() {
-    const end = this.token.match;
-    const items = [];
-    ++this.i;
-    while (this.i < end) {
-      const rest = this.accept("...");
-      let optional = false;
-      if (this.isName() && (this.is(":", 1) || (this.is("?", 1) && this.is(":", 2)))) {
-        optional = this.is("?", 1);
-        this.i += optional ? 3 : 2;
-      }
-      const type = this.type();
-      if (this.accept("?")) optional = true;
-      items.push({type: type ?? {k: "other"}, optional, rest});
-      if (!this.accept(",")) break;
-    }
-    this.i = end + 1;
-    return {k: "tuple", items};
-  }
-
-  /** The members between braces: {k: "object", members, index}. */
-  object() {
-    const end = this.token.match;
-    const out = {k: "object", members: [], index: null};
-    if (end < 0) return null;
-    ++this.i;
-    while (this.i < end) {
-      const from = this.i;
-      this.member(out, end);
-      while (this.i < end && (this.is(";") || this.is(","))) ++this.i;
-      if (this.i === from) ++this.i;
-    }
-    this.i = end + 1;
-    return out;
-  }
-
-  member(out, end) {
-    const {doc} = this.token;
-    if (this.is("+") || this.is("-")) ++this.i;
-    if (this.is("readonly") && !(this.is(":", 1) || this.is("?", 1) || this.is("(", 1))) ++this.i;
-    if ((this.is("get") || this.is("set")) && (this.isName(1) || this.peek()?.type === "string")) ++this.i;
-    if (this.is("[")) {
-      const {match} = this.token;
-      if (this.isName(1) && this.is("in", 2)) {
-        // A mapped type: for each key in a union, or for any key.
-        this.i += 3;
-        const keys = this.type();
-        this.i = match + 1;
-        const optional = this.is("?") || (this.is("-") && this.is("?", 1) ? false : this.is("+"));
-        while (this.is("?") || this.is("+") || this.is("-")) ++this.i;
-        const type = this.accept(":") ? this.type() : null;
-        out.mapped = {keys, optional};
-        out.index = type ?? {k: "name", name: "any", args: []};
-        return;
-      }
-      if (this.isName(1) && this.is(":", 2)) {
-        this.i = match + 1;
-        out.index = this.accept(":") ? this.type() : {k: "name", name: "any", args: []};
-        return;
-      }
-      this.i = match + 1;
-      this.memberType(end);
-      return;
-    }
-    const {token} = this;
-    if (token.type !== "name" && token.type !== "string" && token.type !== "number") {
-      if (this.is("(") || this.is("<")) this.memberType(end);
-      else ++this.i;
-      return;
-    }
-    ++this.i;
-    const optional = this.accept("?");
-    const type = this.memberType(end);
-    out.members.push({name: token.value, optional, type, doc, line: token.line});
-  }
-
-  memberType(end) {
-    if (this.is("(") || this.is("<")) {
-      this.typeParameters();
-      if (this.is("(")) this.skipBrackets();
-      if (this.accept(":")) this.type();
-      return {k: "function"};
-    }
-    if (!this.accept(":")) return null;
-    const type = this.type();
-    if (type !== null) return type;
-    while (this.i < end && !this.is(";") && !this.is(",")) this.skipBrackets();
-    return {k: "other"};
-  }
-
-  /** `<A, B>` as types; null, with nothing taken, when it is not that. */
-  typeArguments() {
-    const at = this.i;
-    if (!this.accept("<")) return null;
-    const all = [];
-    while (!this.is(">")) {
-      const one = this.type();
-      if (one === null || (!this.accept(",") && !this.is(">"))) {
-        this.i = at;
-        return null;
-      }
-      all.push(one);
-    }
-    ++this.i;
-    return all;
-  }
-
-  /** The names in `<A, B extends C = D>`. */
-  typeParameters() {
-    const names = [];
-    if (!this.accept("<")) return names;
-    while (this.token !== undefined && !this.is(">") && !this.is(")") && !this.is("{")) {
-      while (this.is("const") || this.is("in") || this.is("out")) ++this.i;
-      if (this.isName()) names.push(this.token.value);
-      ++this.i;
-      if (this.accept("extends")) this.type();
-      if (this.accept("=")) this.type();
-      if (!this.accept(",")) break;
-    }
-    this.accept(">");
-    return names;
-  }
-
+class Cursor extends TypeCursor {
   // Functions
 
   /** The parameters between parentheses. */
@@ -585,29 +194,6 @@ class Cursor {
   }
 }
 
-const CONTINUES = new Set([".", "?.", "(", "[", "+", "-", "*", "/", "%", "=", "==", "===", "!=", "!==", "<", ">", "<=", "&&", "||", "??", "?", ":", "=>", ",", "&", "|", "^"]);
-
-function beginsStatement(token) {
-  if (token.type === "template") return false;
-  if (token.type === "punct") return !CONTINUES.has(token.value);
-  return !(token.type === "name" && ["instanceof", "in", "as", "satisfies", "of"].includes(token.value));
-}
-
-function endsExpression(token) {
-  return token.type !== "punct" || [")", "]", "}", "++", "--", ">"].includes(token.value);
-}
-
-function numberOf(text) {
-  const digits = text.replaceAll("_", "");
-  if (digits.endsWith("n")) {
-    const big = BigInt(digits.slice(0, -1));
-    return big <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(big) : big;
-  }
-  return Number(/^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits);
-}
-
-const negated = (number) => (number === 0 ? 0 : -number);
-
 /**
  * What a file declares: functions (local name → declaration), exports [{name, local, line}], types, imports, constants,
  * unavailable, orphans. Errors: Unreadable.
@@ -615,7 +201,11 @@ const negated = (number) => (number === 0 ? 0 : -number);
 export function declarationsOf(source) {
   const {tokens, orphans} = tokensOf(source);
   const cursor = new Cursor(source, tokens);
-  const file = {functions: new Map(), exports: [], types: new Map(), imports: new Map(), constants: new Map(), classes: new Set(), values: new Map(),
+  const file = {functions: new Map(), exports: [], types: new Map(), imports: new Map(), constants: new Map(), values: new Map(),
+    // For those who import from the file: exported name → local name, or {module, name} of another file; and `export *`.
+    aliases: new Map(), reexports: new Map(), stars: [],
+    // Constants written `as const`.
+    fixed: new Set(),
     unavailable: [], orphans, tokens, source, isModule: false};
   while (cursor.token !== undefined) {
     const from = cursor.i;
@@ -636,20 +226,6 @@ export function declarationOf(text) {
     if (found !== null && !/\{\s*\[native code\]\s*\}$/.test(text)) return found;
   }
   return null;
-}
-
-/** A JSDoc type's text as a type; null where it cannot be read. */
-export function typeOfText(text) {
-  let tokens;
-  try {
-    ({tokens} = tokensOf(text));
-  } catch {
-    return null;
-  }
-  const cursor = new Cursor(text, tokens);
-  cursor.jsdoc = true;
-  const type = cursor.type();
-  return type === null || cursor.token !== undefined ? null : {...type, text};
 }
 
 function statement(cursor, file) {
@@ -697,16 +273,27 @@ function statement(cursor, file) {
 function importStatement(cursor, file) {
   ++cursor.i;
   const from = cursor.i;
+  // [local name, the module's own name]; "*" is all of the module.
   const names = [];
+  if (cursor.is("type") && !cursor.is("from", 1) && !cursor.is(",", 1) && !cursor.is("=", 1)) ++cursor.i;
   while (cursor.token !== undefined && cursor.token.type !== "string" && !cursor.is(";") && !cursor.is("=")) {
-    if (cursor.isName() && !cursor.is("from") && !cursor.is("as") && !cursor.is("type")) {
-      const original = cursor.is("as", 1) ? cursor.token.value : null;
-      names.push([cursor.token.value, original]);
-      if (original !== null) {
-        cursor.i += 2;
-        names.pop();
-        names.push([cursor.token?.value ?? original, original]);
+    if (cursor.is("{")) {
+      const end = cursor.token.match;
+      ++cursor.i;
+      while (cursor.i < end) {
+        if (cursor.is("type") && (cursor.isName(1) || cursor.peek()?.type === "string") && !cursor.is("as", 1)) ++cursor.i;
+        const original = cursor.token.value;
+        ++cursor.i;
+        names.push([cursor.accept("as") ? cursor.token?.value ?? original : original, original]);
+        while (cursor.i < end && !cursor.is(",")) cursor.skipBrackets();
+        ++cursor.i;
       }
+      cursor.i = end;
+    } else if (cursor.is("*") && cursor.is("as", 1)) {
+      cursor.i += 2;
+      names.push([cursor.token?.value ?? "", "*"]);
+    } else if (cursor.isName() && !cursor.is("from")) {
+      names.push([cursor.token.value, "default"]);
     }
     if (++cursor.i - from > 100_000) break;
   }
@@ -716,7 +303,7 @@ function importStatement(cursor, file) {
     return;
   }
   const module = cursor.token?.type === "string" ? cursor.token.value : "";
-  for (const [local, original] of names) file.imports.set(local, {module, name: original ?? local});
+  for (const [local, name] of names) file.imports.set(local, {module, name});
   ++cursor.i;
   if (cursor.is("with") || cursor.is("assert")) {
     ++cursor.i;
@@ -739,7 +326,9 @@ function exportStatement(cursor, file, doc) {
       }
       return;
     }
-    if (cursor.is("class") || cursor.is("abstract")) {
+    if (cursor.is("class") || cursor.is("abstract") || (cursor.is("interface") && cursor.isName(1))) {
+      const local = cursor.tokens[cursor.i + (cursor.is("abstract") ? 2 : 1)]?.value;
+      if (local !== undefined) file.aliases.set("default", local);
       declaration(cursor, file, doc);
       return;
     }
@@ -750,6 +339,7 @@ function exportStatement(cursor, file, doc) {
       members(cursor, file, exported);
     } else if (cursor.isName() && (cursor.peek() === undefined || cursor.is(";", 1) || cursor.peek().newline)) {
       exported(cursor.token.value, cursor.token.value);
+      file.aliases.set("default", cursor.token.value);
       ++cursor.i;
       cursor.accept(";");
       return;
@@ -757,9 +347,19 @@ function exportStatement(cursor, file, doc) {
     cursor.skipStatement({begun: cursor.i > start});
     return;
   }
-  if (cursor.is("*")) {
+  if (cursor.is("*") || (cursor.is("type") && cursor.is("*", 1))) {
+    const typesOnly = cursor.accept("type");
+    const name = cursor.is("as", 1) ? cursor.peek(2)?.value : null;
+    let module = "";
+    while (cursor.token !== undefined && cursor.token.type !== "string" && !cursor.is(";")) ++cursor.i;
+    if (cursor.token?.type === "string") {
+      module = cursor.token.value;
+      if (name === null) file.stars.push(module);
+      else file.reexports.set(name, {module, name: "*"});
+    }
     cursor.skipStatement();
-    file.unavailable.push({name: "*", line, reason: "functions of other files are served from those files"});
+    if (typesOnly) return;
+    file.unavailable.push({name: "*", line, reason: "functions of other files are served from those files", module});
     return;
   }
   const typeOnly = cursor.is("type") && cursor.is("{", 1);
@@ -767,6 +367,7 @@ function exportStatement(cursor, file, doc) {
   if (cursor.is("{")) {
     const end = cursor.token.match;
     const names = [];
+    const all = [];
     ++cursor.i;
     while (cursor.i < end) {
       const isType = cursor.is("type") && cursor.isName(1) && !cursor.is("as", 1);
@@ -775,11 +376,17 @@ function exportStatement(cursor, file, doc) {
       ++cursor.i;
       let name = local;
       if (cursor.accept("as")) name = cursor.tokens[cursor.i++].value;
+      all.push([name, local]);
       if (!isType) names.push([name, local]);
       if (!cursor.accept(",")) break;
     }
     cursor.i = end + 1;
     const elsewhere = cursor.is("from");
+    const module = elsewhere && cursor.peek()?.type === "string" ? cursor.peek().value : null;
+    for (const [name, local] of all) {
+      if (module !== null) file.reexports.set(name, {module, name: local});
+      else if (name !== local) file.aliases.set(name, local);
+    }
     cursor.skipStatement();
     if (typeOnly) return;
     for (const [name, local] of names) {
@@ -913,17 +520,7 @@ function declaration(cursor, file, doc) {
   }
   if (cursor.is("abstract") && cursor.is("class", 1)) ++cursor.i;
   if (cursor.is("class")) {
-    ++cursor.i;
-    const name = cursor.isName() && !cursor.is("extends") ? cursor.token.value : null;
-    while (cursor.token !== undefined && !cursor.is("{")) {
-      if (cursor.is("(") || cursor.is("[")) cursor.skipBrackets();
-      else ++cursor.i;
-    }
-    if (cursor.token !== undefined) cursor.skipBrackets();
-    if (name !== null) {
-      file.classes.add(name);
-      file.types.set(name, {k: "class", line: token.line});
-    }
+    classDeclaration(cursor, file, doc);
     return [];
   }
   if (cursor.is("interface") && cursor.isName(1)) {
@@ -964,7 +561,7 @@ function declaration(cursor, file, doc) {
     if (!cursor.isName() || !cursor.is("{", 1)) return null;
     const name = cursor.token.value;
     ++cursor.i;
-    file.types.set(name, {k: "enum", values: enumValues(cursor), doc, line: token.line});
+    file.types.set(name, {k: "enum", ...enumValues(cursor), doc, line: token.line});
     return [];
   }
   if ((cursor.is("namespace") || cursor.is("module") || cursor.is("global")) && (cursor.isName(1) || cursor.peek()?.type === "string" || cursor.is("{", 1)) && !cursor.peek().newline) {
@@ -976,12 +573,134 @@ function declaration(cursor, file, doc) {
   return null;
 }
 
+function classDeclaration(cursor, file, doc) {
+  const {line} = cursor.token;
+  ++cursor.i;
+  const name = cursor.isName() && !cursor.is("extends") && !cursor.is("implements") ? cursor.tokens[cursor.i++].value : null;
+  const parameters = cursor.typeParameters();
+  const bases = [];
+  if (cursor.accept("extends")) {
+    const base = cursor.postfix();
+    bases.push(base ?? {k: "other"});
+  }
+  while (cursor.token !== undefined && !cursor.is("{")) {
+    if (cursor.is("(") || cursor.is("[")) cursor.skipBrackets();
+    else ++cursor.i;
+  }
+  if (cursor.token === undefined) return;
+  const body = classBody(cursor);
+  if (name !== null) file.types.set(name, {k: "class", name, parameters, bases, ...body, doc, line});
+}
+
+// Between a class's braces: {body: {k: "object", members, index}, behaves, json}. behaves tells that it has methods, a
+// constructor or private fields, so that no plain object can stand for it; json is what toJSON gives, {k: "other"} where
+// that is not written, and absent without it.
+function classBody(cursor) {
+  const end = cursor.token.match;
+  const members = [];
+  let behaves = false;
+  let json;
+  // `private` is TypeScript's word alone: such members are there when the object becomes JSON.
+  let index = null;
+  ++cursor.i;
+  while (cursor.i < end) {
+    const from = cursor.i;
+    const {doc, line} = cursor.token;
+    const words = new Set();
+    while (cursor.is("@")) {
+      ++cursor.i;
+      while (cursor.isName() || cursor.is(".")) ++cursor.i;
+      if (cursor.is("(")) cursor.skipBrackets();
+    }
+    while (cursor.isName() && (MODIFIERS.has(cursor.token.value) || ["static", "declare", "abstract", "async", "get", "set"].includes(cursor.token.value)) &&
+      (cursor.isName(1) || ["string", "number", "private"].includes(cursor.peek()?.type) || cursor.is("[", 1) || cursor.is("*", 1) || cursor.is("{", 1))) {
+      words.add(cursor.token.value);
+      ++cursor.i;
+    }
+    cursor.accept("*");
+    const {token} = cursor;
+    if (token === undefined) break;
+    const hidden = words.has("static") || words.has("private") || words.has("protected") || token.type === "private";
+    if (words.has("static") && cursor.is("{")) {
+      cursor.skipBrackets();
+    } else if (token.type === "name" || token.type === "string" || token.type === "number" || token.type === "private") {
+      ++cursor.i;
+      const optional = cursor.accept("?");
+      cursor.accept("!");
+      if (cursor.is("(") || cursor.is("<")) {
+        if (!words.has("static")) behaves = true;
+        if (token.value === "constructor") {
+          const properties = parameterProperties(cursor);
+          members.push(...properties.filter((one) => !one.hidden));
+          if (properties.some((one) => one.hidden)) index = {k: "name", name: "any", args: []};
+        } else {
+          const method = cursor.afterName({});
+          if (token.value === "toJSON" && !words.has("static")) json = method?.result ?? {k: "other"};
+        }
+      } else {
+        const type = cursor.accept(":") ? cursor.type() : null;
+        const value = cursor.accept("=") ? cursor.value() : null;
+        if (hidden && !words.has("static")) {
+          behaves = true;
+          if (token.type !== "private") index = {k: "name", name: "any", args: []};
+        }
+        if (!hidden) {
+          const literal = value?.literal ?? undefined;
+          members.push({name: token.value, optional: optional || value !== null, type: type ?? typeOfLiteral(literal), doc, line, value: literal});
+        }
+      }
+    } else if (cursor.is("[")) {
+      cursor.skipBrackets();
+      if (cursor.is("(")) behaves = true;
+    }
+    while (cursor.i < end && !cursor.is(";") && (cursor.i === from || !cursor.token.newline)) cursor.skipBrackets();
+    cursor.accept(";");
+    if (cursor.i <= from) cursor.i = from + 1;
+  }
+  cursor.i = end + 1;
+  return {body: {k: "object", members, index}, behaves, json};
+}
+
+function typeOfLiteral(value) {
+  return ["string", "number", "boolean", "bigint"].includes(typeof value) ? {k: "name", name: typeof value, args: []} : null;
+}
+
+// `constructor(public readonly name: string)` declares a member.
+function parameterProperties(cursor) {
+  const at = cursor.i;
+  const end = cursor.token.match;
+  const out = [];
+  for (let i = at + 1; i < end; ++i) {
+    const starts = cursor.tokens[i - 1].value === "(" || cursor.tokens[i - 1].value === ",";
+    if (starts && ["public", "readonly", "private", "protected", "override"].includes(cursor.tokens[i].value) && cursor.tokens[i + 1].type === "name") {
+      cursor.i = i;
+      let hidden = false;
+      while (["public", "readonly", "private", "protected", "override"].includes(cursor.token.value) && cursor.isName(1)) {
+        if (cursor.is("private") || cursor.is("protected")) hidden = true;
+        ++cursor.i;
+      }
+      const {value: name, doc, line} = cursor.token;
+      ++cursor.i;
+      const optional = cursor.accept("?");
+      const type = cursor.accept(":") ? cursor.type() : null;
+      const value = cursor.accept("=") ? cursor.value() : null;
+      out.push({name, hidden, optional, type: type ?? typeOfLiteral(value?.literal), doc, line});
+    }
+    if (cursor.tokens[i].match > i) i = cursor.tokens[i].match;
+  }
+  cursor.i = at;
+  cursor.afterName({});
+  return out;
+}
+
 function enumValues(cursor) {
   const end = cursor.token.match;
+  const names = [];
   const values = [];
   let next = 0;
   ++cursor.i;
   while (cursor.i < end) {
+    names.push(cursor.token.value);
     ++cursor.i;
     if (cursor.accept("=")) {
       const value = cursor.value();
@@ -993,7 +712,7 @@ function enumValues(cursor) {
     ++cursor.i;
   }
   cursor.i = end + 1;
-  return values;
+  return {names, values};
 }
 
 // Whether the expression that starts here may give a function.
@@ -1032,6 +751,7 @@ function variables(cursor, file, doc) {
     const value = cursor.value();
     if ("literal" in value) {
       if (isConstant) file.constants.set(name, value.literal);
+      if (cursor.tokens[cursor.i - 2]?.value === "as" && cursor.tokens[cursor.i - 1]?.value === "const") file.fixed.add(name);
     } else if (isMade) {
       file.values.set(name, line);
     }

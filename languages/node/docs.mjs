@@ -2,7 +2,11 @@
 
 const KNOWN = new Set(["param", "arg", "argument", "returns", "return", "yields", "yield", "type", "template", "typedef", "callback",
   "property", "prop", "async", "function", "func", "method", "generator", "public", "export", "exports", "module", "file", "fileoverview",
-  "overview", "private", "internal", "satisfies", "overload", "this", "default", "defaultvalue", "name", "kind"]);
+  "overview", "import", "private", "internal", "satisfies", "overload", "this", "default", "defaultvalue", "name", "kind"]);
+
+// Tags of a member or type that JSON Schema has words for.
+const CONSTRAINTS = Object.fromEntries(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+  "format", "minItems", "maxItems", "uniqueItems", "deprecated"].map((name) => [name.toLowerCase(), name]));
 
 // The end of `{…}` that starts the text; -1 when it does not close.
 function closing(text) {
@@ -60,15 +64,16 @@ function split(text, at) {
  * yields {type, text} or null; type: of @type; typedefs [{name, type, properties}]; isPrivate.
  */
 export function docOf(comment) {
-  const out = {text: "", params: [], result: {type: "", text: ""}, yields: null, type: "", typedefs: [], templates: [], isPrivate: false, isModule: false};
+  const out = {text: "", params: [], result: {type: "", text: ""}, yields: null, type: "", typedefs: [], templates: [], imports: [], constraints: {}, isPrivate: false, isModule: false};
   if (comment === null || comment === undefined) return out;
   const prose = [];
   let current = null;
   const blocks = [];
   for (const line of comment.lines) {
     const match = /^\s*@([A-Za-z]+)\b\s*(.*)$/.exec(line);
-    if (match !== null && KNOWN.has(match[1].toLowerCase())) {
-      current = {tag: match[1].toLowerCase(), lines: [match[2]]};
+    const tag = match?.[1].toLowerCase();
+    if (match !== null && (KNOWN.has(tag) || Object.hasOwn(CONSTRAINTS, tag) || tag === "astype" || tag === "integer")) {
+      current = {tag, lines: [match[2]]};
       blocks.push(current);
     } else if (match !== null) {
       current = null;
@@ -91,7 +96,18 @@ export function docOf(comment) {
     else if (tag === "returns" || tag === "return") out.result = {type, text: rest.replace(/^[-–—:]\s*/, "")};
     else if (tag === "yields" || tag === "yield") out.yields = {type, text: rest.replace(/^[-–—:]\s*/, "")};
     else if (tag === "type") out.type = type;
-    else if (tag === "template") out.templates.push(...rest.replace(/\s-\s.*$/, "").split(",").map((name) => name.trim().split(/[\s=[]/)[0]));
+    else if (tag === "template") {
+      const names = rest.replace(/\s-\s.*$/, "").split(",").map((name) => name.trim().split(/[\s=[]/)[0]);
+      out.templates.push(...names.map((name) => ({name, bound: type})));
+    } else if (tag === "import") out.imports.push(text);
+    else if (tag === "integer" || (tag === "astype" && text === "integer")) out.constraints.type = "integer";
+    else if (tag === "default" || tag === "defaultvalue") {
+      const value = literal(text);
+      if (value !== undefined) out.constraints.default = value;
+    } else if (Object.hasOwn(CONSTRAINTS, tag)) {
+      const value = tag === "pattern" || tag === "format" ? text : tag === "uniqueitems" || tag === "deprecated" ? true : literal(text);
+      if (value !== undefined && value !== "") out.constraints[CONSTRAINTS[tag]] = value;
+    }
     else if (tag === "typedef") {
       typedef = {type, name: takeName(rest).name, properties: []};
       out.typedefs.push(typedef);
@@ -106,6 +122,14 @@ export function docOf(comment) {
   while (prose.length > 0 && prose.at(-1).trim() === "") prose.pop();
   out.text = prose.join("\n").replace(/\n{3,}/g, "\n\n");
   return out;
+}
+
+function literal(text) {
+  try {
+    return JSON.parse(text.replace(/^'([^'"\\]*)'$/, '"$1"'));
+  } catch {
+    return undefined;
+  }
 }
 
 function unbalanced(lines) {

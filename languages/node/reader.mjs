@@ -1,20 +1,21 @@
 // A file's public functions as the engine's description of them: names, parameters, schemas, doc comments.
 //
 // The source is read and never run.
-import {declarationOf, declarationsOf, typeOfText} from "./declarations.mjs";
+import {declarationOf, declarationsOf} from "./declarations.mjs";
 import {docOf} from "./docs.mjs";
-import {PROMISES, STREAMS, Types, Unservable, arrayOf, hasUndefined, literalOf, objectOf, typedefsOf} from "./types.mjs";
+import {Siblings} from "./siblings.mjs";
+import {PROMISES, STREAMS, Types, Unservable, arrayOf, hasUndefined, isSignal, literalOf, objectOf, templatesOf, typedefsOf} from "./types.mjs";
+import {typeOfText} from "./typesyntax.mjs";
 
 /**
- * {functions, unavailable, module_doc, constants} of a source. A function's `keywordsOptional` (not for the engine) tells
+ * {functions, unavailable, module_doc, constants, isModule, tokens, depends} of a source. A function's `keywordsOptional` (not for the engine) tells
  * that its destructured parameter has a default. Errors: Unreadable.
  */
 export function read(path, source) {
-  const file = declarationsOf(source);
-  const isTypeScript = /\.[mc]?ts$/.test(path);
-  const docs = [...file.orphans, ...file.tokens.map((token) => token.doc).filter((doc) => doc !== null)].map(docOf);
-  const types = new Types(file, isTypeScript ? new Map() : typedefsOf(docs), !isTypeScript);
-  const out = {functions: [], unavailable: [], module_doc: moduleDoc(file), constants: {}, isModule: file.isModule};
+  const siblings = new Siblings((other, text) => typesOf(other, text, siblings, types.shared));
+  const types = typesOf(path, source, siblings);
+  const {file} = types;
+  const out = {functions: [], unavailable: [], module_doc: moduleDoc(file), constants: {}, isModule: file.isModule, tokens: file.tokens};
   for (const [name, value] of file.constants) out.constants[name.toLowerCase()] = value;
   const seen = new Set();
   for (const {name, local, line} of file.exports) {
@@ -41,18 +42,49 @@ export function read(path, source) {
     if (name.startsWith("_") || seen.has(name) || !file.exports.length) continue;
     if (source.includes(`exports.${name}`)) out.unavailable.push({name, line, reason: "it is made when the file runs; write it as a function"});
   }
-  out.unavailable.push(...file.unavailable.filter((one) => !one.name.startsWith("_")));
+  for (const {module, ...one} of file.unavailable) {
+    // A file of types alone has nothing that could be called.
+    const other = module === undefined ? null : siblings.find(module, path)?.file;
+    const isOfTypes = other && other.stars.length === 0 && !other.exports.some(({local}) => other.functions.has(local) || other.values.has(local));
+    if (!one.name.startsWith("_") && !isOfTypes) out.unavailable.push(one);
+  }
   out.unavailable.sort((a, b) => a.line - b.line);
+  out.depends = [...siblings.used].sort();
   return out;
+}
+
+// What was read last of a path: many sources take their types from the same files.
+const parsed = new Map();
+const MAX_PARSED = 500;
+
+function parse(path, source) {
+  const known = parsed.get(path);
+  if (known?.source === source) return known;
+  const file = declarationsOf(source);
+  const isTypeScript = /\.[mc]?ts$/.test(path);
+  const docs = isTypeScript ? [] : [...file.orphans, ...file.tokens.map((token) => token.doc).filter((doc) => doc !== null)].map(docOf);
+  // `@import {Order} from "./models.js"`
+  for (const text of docs.flatMap((doc) => doc.imports)) {
+    for (const [name, from] of declarationsOf(`import ${text}`).imports) file.imports.set(name, from);
+  }
+  const one = {source, file, typedefs: typedefsOf(docs), isTypeScript};
+  if (parsed.size >= MAX_PARSED) parsed.clear();
+  parsed.set(path, one);
+  return one;
+}
+
+function typesOf(path, source, siblings, shared) {
+  const {file, typedefs, isTypeScript} = parse(path, source);
+  return new Types(path, file, typedefs, !isTypeScript, siblings, shared);
 }
 
 /** The parameters of a function whose declaration in its file is not known, from its own text; null for native code. */
 export function readFunction(text) {
   const declared = declarationOf(text);
   if (declared === null) return null;
-  const file = {types: new Map(), imports: new Map(), tokens: [], source: ""};
+  const file = {types: new Map(), imports: new Map(), constants: new Map(), aliases: new Map(), reexports: new Map(), stars: [], tokens: [], source: ""};
   try {
-    return functionOf(declared.name ?? "function", {...declared, doc: null}, docOf(null), new Types(file, new Map(), false), false);
+    return functionOf(declared.name ?? "function", {...declared, doc: null}, docOf(null), new Types("", file, new Map(), false), false);
   } catch (error) {
     if (error instanceof Unservable) return null;
     throw error;
@@ -69,11 +101,11 @@ function moduleDoc(file) {
 
 function functionOf(name, declared, doc, types, overloaded) {
   const warnings = [];
-  const scope = {names: new Map([...declared.typeParameters, ...doc.templates].map((one) => [one, null])), open: []};
+  const scope = types.bound([...declared.typeParameters, ...templatesOf(doc)]);
   const out = {name, line: declared.line, doc: doc.text, async: declared.async, generator: declared.generator, parameters: [],
     result: {schema: {}, doc: doc.result.text || (doc.yields?.text ?? ""), type: ""}, warnings, keywordsOptional: false};
   const fill = (what, type) => {
-    types.warn = (text) => warnings.push(`${what}: ${text}`);
+    types.shared.warn = (text) => warnings.push(`${what}: ${text}`);
     try {
       return types.schema(type, scope);
     } catch (error) {
@@ -92,7 +124,12 @@ function functionOf(name, declared, doc, types, overloaded) {
     }
     out.parameters.push(positional(parameter, typed[index], types, fill, out));
   });
-  result(declared, doc, types, fill, out);
+  types.shared.isResult = true;
+  try {
+    result(declared, doc, types, fill, out);
+  } finally {
+    types.shared.isResult = false;
+  }
   if (overloaded) warnings.push("it is overloaded: the schema is that of the implementation");
   return out;
 }
@@ -122,7 +159,8 @@ function typeOfDoc(entry) {
 function positional(parameter, entry, types, fill, out) {
   const {name} = parameter;
   const what = `parameter '${name}'`;
-  let type = parameter.type ?? typeOfDoc(entry);
+  // `/** @type {Date} */ at` stands right before the name.
+  let type = parameter.type ?? typeOfDoc(entry) ?? typeOfDoc(parameter.doc === null ? null : docOf(parameter.doc));
   if (entry !== null && entry.members.length > 0 && parameter.type === null) {
     const made = objectOf(entry.members);
     type = type?.k === "array" || /\[\]$|^Array/.test(entry.type) ? {k: "array", item: made, text: entry.type} : {...made, text: entry.type};
@@ -131,7 +169,8 @@ function positional(parameter, entry, types, fill, out) {
     type: type === null ? "" : types.text(type)};
   if (type === null && name === "context" && !parameter.rest && parameter.value === null) one.context = true;
   if (type !== null && isContextType(types, type)) one.context = true;
-  if (one.context) {
+  if (isSignal(type)) one.signal = true;
+  if (one.context || one.signal) {
     one.required = false;
     return one;
   }
@@ -181,7 +220,7 @@ function keywords(parameter, entry, types, fill, out) {
   let whole = null;
   if (declaredType !== null && entry.members.length === 0) whole = fill("the destructured parameter", declaredType);
   else if (entry.members.length > 0) whole = fill("the destructured parameter", objectOf(entry.members));
-  const contexts = contextMembers(types, declaredType);
+  const filled = filledMembers(types, declaredType);
   out.keywordsOptional = parameter.value !== null || parameter.optional;
   const given = whole?.properties ?? {};
   const rest = parameter.pattern.find((one) => one.rest);
@@ -189,11 +228,12 @@ function keywords(parameter, entry, types, fill, out) {
   const add = (key, value, doc) => {
     const loose = entry.loose.find((one) => one.name === key) ?? null;
     const looseType = typeOfDoc(loose);
-    const one = {name: key, kind: "keyword", schema: {}, required: true, context: contexts.has(key), doc: loose?.text || doc, type: ""};
+    const one = {name: key, kind: "keyword", schema: {}, required: true, context: filled.get(key) === "context", doc: loose?.text || doc, type: ""};
     taken.add(key);
     if (!one.context && declaredType === null && looseType === null && key === "context" && value === null) one.context = true;
     if (looseType !== null && isContextType(types, looseType)) one.context = true;
-    if (one.context) {
+    if (filled.get(key) === "signal" || isSignal(looseType)) one.signal = true;
+    if (one.context || one.signal) {
       one.required = false;
       out.parameters.push(one);
       return;
@@ -227,18 +267,21 @@ function keywords(parameter, entry, types, fill, out) {
   }
 }
 
-// The names of an object type's members that are sabir's Context.
-function contextMembers(types, type) {
-  const names = new Set();
+// An object type's members that the worker fills in: name → "context" or "signal".
+function filledMembers(types, type) {
+  const out = new Map();
   let at = type;
   for (let depth = 0; at?.k === "name" && depth < 10; ++depth) {
     const declared = types.file.types.get(at.name) ?? types.typedefs.get(at.name);
     at = declared?.k === "interface" ? declared.body : declared?.k === "alias" ? declared.type : null;
   }
   for (const part of at?.k === "and" ? at.of : [at]) {
-    for (const member of part?.members ?? []) if (member.type !== null && isContextType(types, member.type)) names.add(member.name);
+    for (const member of part?.members ?? []) {
+      if (member.type !== null && isContextType(types, member.type)) out.set(member.name, "context");
+      else if (isSignal(member.type)) out.set(member.name, "signal");
+    }
   }
-  return names;
+  return out;
 }
 
 function result(declared, doc, types, fill, out) {

@@ -38,9 +38,9 @@ export function signatureOf(run, file, receiver, name) {
   }
   if (signature === null) return {signature, convert: null};
   const schemas = new Map();
-  for (const {name: own, kind, schema, context} of signature.parameters) {
+  for (const {name: own, kind, schema, context, signal} of signature.parameters) {
     const asked = kind === "variadic" ? schema.items : schema;
-    if (!context && asked !== undefined && converts(asked)) schemas.set(own, asked);
+    if (!context && !signal && asked !== undefined && converts(asked)) schemas.set(own, asked);
   }
   const convert = schemas.size === 0 ? null : (own, value, at) => (schemas.has(own) ? converted(schemas.get(own), value, at) : value);
   return {signature, convert};

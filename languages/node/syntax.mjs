@@ -13,7 +13,11 @@ export class Unreadable extends Error {
 
 const MAX_NESTING = 200;
 const MAX_BRACKETS = 500;
-const OPERATORS = ["=>", "...", "===", "!==", "==", "!=", "<=", "&&", "||", "??", "?.", "++", "--"];
+// Read by expressions as far as they go: most sources are read before the interpreter has compiled a loop over their characters.
+const OPERATOR = /=>|\.\.\.|===|!==|==|!=|<=|&&|\|\||\?\?|\?\.(?![0-9])|\+\+|--|[-+*/%=<>!&|^~?:;,.()[\]{}@#]/y;
+const BLANKS = /[ \t\r\u00a0\ufeff\u2028\u2029\f\v]+/y;
+const NUMBER = /(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*)?\.?[0-9_]*(?:[eE][-+]?[0-9_]+)?)n?/y;
+const PLAIN_NAME = /[a-zA-Z0-9_$]+/y;
 // After these words an expression follows, so a slash begins a regular expression.
 const BEFORE_EXPRESSION = new Set(["return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do", "instanceof",
   "yield", "await", "default", "extends"]);
@@ -21,6 +25,12 @@ const BEFORE_CONDITION = new Set(["if", "while", "for", "with"]);
 const CLOSER = {"(": ")", "[": "]", "{": "}"};
 const NAME_START = /[\p{ID_Start}$_\\]/u;
 const NAME_PART = /[\p{ID_Continue}$\u200c\u200d\\]/u;
+
+// Whether `expression`, a sticky one, takes something at `at`: up to its lastIndex.
+function taken(expression, source, at) {
+  expression.lastIndex = at;
+  return expression.test(source);
+}
 
 class Lexer {
   constructor(source) {
@@ -64,8 +74,8 @@ class Lexer {
         this._newline();
         newline = true;
         ++this.at;
-      } else if (c === " " || c === "\t" || c === "\r" || c === "\u00a0" || c === "\ufeff" || c === "\u2028" || c === "\u2029" || c === "\f" || c === "\v") {
-        ++this.at;
+      } else if (taken(BLANKS, source, this.at)) {
+        this.at = BLANKS.lastIndex;
       } else if (c === "/" && source[this.at + 1] === "/") {
         const {line} = this;
         const from = this.at;
@@ -87,12 +97,10 @@ class Lexer {
         const from = this.at;
         const end = source.indexOf("*/", from + 2);
         if (end < 0) this.fail("a comment that does not end");
-        for (let i = from; i < end; ++i) {
-          if (source[i] === "\n") {
-            this.at = i;
-            this._newline();
-            newline = true;
-          }
+        for (let i = source.indexOf("\n", from); i >= 0 && i < end; i = source.indexOf("\n", i + 1)) {
+          this.at = i;
+          this._newline();
+          newline = true;
         }
         this.at = end + 2;
         const text = source.slice(from + 2, end);
@@ -125,7 +133,8 @@ class Lexer {
       if (this.doc !== null) this._orphan();
       return null;
     }
-    const token = {type: "punct", value: "", start: this.at, end: 0, line: this.line, newline, doc: this.doc, match: -1};
+    const token = {type: "punct", value: "", start: this.at, end: 0, line: this.line, newline, doc: this.doc, match: -1,
+      member: false, opener: null};
     const c = source[this.at];
     const code = c.charCodeAt(0);
     if ((code >= 97 && code <= 122) || (code >= 65 && code <= 90) || c === "_" || c === "$" || (code > 127 && NAME_START.test(this._point())) || c === "\\") {
@@ -148,10 +157,9 @@ class Lexer {
       token.type = "regex";
       this._regex();
     } else {
-      token.value = OPERATORS.find((one) => source.startsWith(one, this.at)) ?? c;
-      if (token.value === "?." && /[0-9]/.test(source[this.at + 2] ?? "")) token.value = "?";
-      if (!/^[-+*/%=<>!&|^~?:;,.()[\]{}@#]/.test(c)) this.fail(`a character that has no meaning here: ${this._point()}`);
-      this.at += token.value.length;
+      if (!taken(OPERATOR, source, this.at)) this.fail(`a character that has no meaning here: ${this._point()}`);
+      token.value = source.slice(this.at, OPERATOR.lastIndex);
+      this.at = OPERATOR.lastIndex;
       this._bracket(token);
     }
     token.end = this.at;
@@ -167,9 +175,9 @@ class Lexer {
     const {source} = this;
     const from = this.at;
     while (this.at < source.length) {
+      if (taken(PLAIN_NAME, source, this.at)) this.at = PLAIN_NAME.lastIndex;
       const code = source.charCodeAt(this.at);
-      if ((code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95 || code === 36) ++this.at;
-      else if ((code > 127 || code === 92) && NAME_PART.test(this._point())) {
+      if ((code > 127 || code === 92) && NAME_PART.test(this._point())) {
         this.at += this._point().length;
         if (code === 92 && source[this.at] === "u" && source[this.at + 1] === "{") {
           const end = source.indexOf("}", this.at);
@@ -182,11 +190,10 @@ class Lexer {
   }
 
   _number() {
-    const match = /(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*)?\.?[0-9_]*(?:[eE][-+]?[0-9_]+)?)n?/y;
-    match.lastIndex = this.at;
-    const [text] = match.exec(this.source);
-    this.at += text.length;
-    return text;
+    taken(NUMBER, this.source, this.at);
+    const from = this.at;
+    this.at = NUMBER.lastIndex;
+    return this.source.slice(from, this.at);
   }
 
   _string(quote) {
@@ -323,9 +330,9 @@ export function tokensOf(source) {
   for (let token = lexer.next(); token !== null; token = lexer.next()) {
     if (token.type === "name" && tokens.at(-1)?.value === ".") token.member = true;
     if (token.type === "punct" && token.value in CLOSER) index.set(token, tokens.length);
-    if (token.opener !== undefined) {
+    if (token.opener !== null) {
       tokens[index.get(token.opener)].match = tokens.length;
-      delete token.opener;
+      token.opener = null;
     }
     tokens.push(token);
   }

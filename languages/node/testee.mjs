@@ -128,3 +128,13 @@ export function runs() {
 export function structured() {
   return new Map(Object.entries({point: new Point(1.5, 2), colour: new String("red")}));
 }
+
+/**
+ * The moment an hour later.
+ *
+ * @param {Date} moment
+ * @returns {Date}
+ */
+export function an_hour_later(moment) {
+  return new Date(moment.getTime() + 3600_000);
+}

@@ -1,6 +1,6 @@
 // TypeScript and JSDoc types to JSON Schema 2020-12, as docs/function-schema.md says.
-import {typeOfText} from "./declarations.mjs";
-import {description} from "./docs.mjs";
+import {typeOfText} from "./typesyntax.mjs";
+import {description, docOf} from "./docs.mjs";
 
 /** Under this key a schema says what a JSON value becomes before the function sees it: date, bytes, bigint, set, map, url. */
 export const CONVERT = Symbol("convert");
@@ -50,6 +50,10 @@ const WORDS = {
   String: () => of("string"), Number: () => of("number"), Boolean: () => of("boolean"), BigInt: () => ({type: "integer", [CONVERT]: "bigint"}),
   Date: () => ({type: "string", format: "date-time", [CONVERT]: "date"}), URL: () => ({type: "string", format: "uri", [CONVERT]: "url"}),
 };
+const CASES = {
+  Uppercase: (text) => text.toUpperCase(), Lowercase: (text) => text.toLowerCase(),
+  Capitalize: (text) => text.slice(0, 1).toUpperCase() + text.slice(1), Uncapitalize: (text) => text.slice(0, 1).toLowerCase() + text.slice(1),
+};
 const BYTES = new Set(["Uint8Array", "Buffer", "ArrayBuffer", "Uint8ClampedArray", "ArrayBufferLike"]);
 const NUMBERS = new Set(["Int8Array", "Int16Array", "Int32Array", "Uint16Array", "Uint32Array", "Float32Array", "Float64Array"]);
 const ARRAYS = new Set(["Array", "ReadonlyArray", "Iterable", "ArrayLike", "array"]);
@@ -62,14 +66,33 @@ export const STREAMS = new Set(["AsyncGenerator", "Generator", "AsyncIterable", 
 /** A type that no value from JSON can have. */
 export class Unservable extends Error {}
 
-/** The types of one file. warn(text) receives what could not be told. */
+/** The types of one file. */
 export class Types {
-  constructor(file, typedefs, isJsDoc) {
+  /** shared: what the files of one source have in common. siblings: where types come from, or null. */
+  constructor(path, file, typedefs, isJsDoc, siblings = null, shared = {parts: 0, isResult: false, warn: () => {}}) {
+    this.path = path;
     this.file = file;
     this.typedefs = typedefs;
     this.isJsDoc = isJsDoc;
-    this.parts = 0;
-    this.warn = () => {};
+    this.siblings = siblings;
+    this.shared = shared;
+  }
+
+  /** What could not be told. */
+  warn(text) {
+    this.shared.warn(text);
+  }
+
+  /** Names bound to the bounds of type parameters: {names, open}, the scope of a function or of a declared type. */
+  bound(parameters, args = [], scope = {names: new Map(), open: []}) {
+    const names = new Map();
+    const inner = {names, open: scope.open};
+    parameters.forEach(({name, bound, otherwise}, index) => {
+      if (args[index] !== undefined) names.set(name, {type: args[index], scope, types: args.types ?? this});
+      else if ((otherwise ?? bound) !== null) names.set(name, {type: otherwise ?? bound, scope: inner, types: this, own: name});
+      else names.set(name, null);
+    });
+    return inner;
   }
 
   /** The type's text as written. */
@@ -96,8 +119,9 @@ export class Types {
 
   /** {schema, optional}: optional where `undefined` is among the choices. Errors: Unservable. */
   schema(type, scope = {names: new Map(), open: []}) {
-    if (++this.parts > MAX_PARTS || scope.open.length > MAX_DEPTH) {
-      if (this.parts === MAX_PARTS + 1) this.warn("its types are too large to describe: anything is accepted below");
+    const {shared} = this;
+    if (++shared.parts > MAX_PARTS || scope.open.length > MAX_DEPTH) {
+      if (shared.parts === MAX_PARTS + 1) this.warn("its types are too large to describe: anything is accepted below");
       return {};
     }
     switch (type.k) {
@@ -113,10 +137,24 @@ export class Types {
         return this.union(type, scope);
       case "and":
         return this.intersection(type, scope);
+      case "schema":
+        return type.schema;
       case "function":
         throw new Unservable("a function, which JSON cannot carry");
       case "name":
         return this.named(type, scope);
+      case "template":
+        return this.template(type, scope);
+      case "keyof": {
+        const keys = this.keys(type.of, scope);
+        return keys === null ? of("string") : enumOf(keys);
+      }
+      case "typeof":
+        return this.typeOf(type);
+      case "member":
+        return this.member(type, scope);
+      case "conditional":
+        return this.conditional(type, scope);
       default:
         this.warn(`the type ${this.text(type)} is not evaluated: anything is accepted`);
         return {};
@@ -168,8 +206,11 @@ export class Types {
     const properties = {};
     const required = [];
     for (const member of type.members) {
-      if (member.type?.k === "function") continue;
-      let schema = member.type === null ? {} : this.schema(member.type, scope);
+      // Nothing from JSON stands for a function or a signal.
+      if (member.type?.k === "function" || isSignal(member.type)) continue;
+      const written = member.type ?? (member.doc === null ? null : typeOfText(docOf(member.doc).type));
+      let schema = written === null ? {} : this.schema(written, scope);
+      schema = {...schema, ...docOf(member.doc).constraints};
       const text = description(member.doc) || member.text || "";
       if (text !== "") schema = {...schema, description: text};
       if (member.value !== undefined) schema = {...schema, default: member.value};
@@ -191,13 +232,106 @@ export class Types {
   }
 
   mapped(type, scope) {
-    const keys = type.mapped.keys === null ? null : this.literals(type.mapped.keys, scope);
-    const values = this.schema(type.index, scope);
-    if (keys === null) return mapOf(values);
-    const out = {type: "object", properties: Object.fromEntries(keys.map((key) => [key, values]))};
-    if (!type.mapped.optional) out.required = keys;
+    const {keys: from, name, optional} = type.mapped;
+    const keys = from === null ? null : from.k === "keyof" ? this.keys(from.of, scope) : this.literals(from, scope);
+    if (keys === null) return mapOf(this.schema(type.index, scope));
+    const properties = {};
+    for (const key of keys) {
+      const names = new Map(scope.names).set(name, {type: {k: "literal", value: key}, scope, types: this});
+      define(properties, key, this.schema(type.index, {...scope, names}));
+    }
+    const out = {type: "object", properties};
+    // `keyof T` keeps what is optional in T.
+    const base = from.k === "keyof" && optional === null ? this.schema(from.of, scope).required ?? [] : keys;
+    const required = optional === true ? [] : keys.filter((key) => base.includes(key));
+    if (required.length > 0) out.required = required;
     out.additionalProperties = false;
     return out;
+  }
+
+  // The names of an object type's members; null where any name may be one.
+  keys(type, scope) {
+    const found = this.schema(type, scope);
+    return found.properties === undefined || found.additionalProperties !== false ? null : Object.keys(found.properties);
+  }
+
+  // T["name"], T[number], T[keyof T]
+  member(type, scope) {
+    const base = this.schema(type.of, scope);
+    if (type.key.k === "name" && type.key.name === "number" && base.type === "array") {
+      return base.prefixItems === undefined ? base.items ?? {} : union([...base.prefixItems, ...(base.items === undefined ? [] : [base.items])]);
+    }
+    const at = type.key.k === "literal" && typeof type.key.value === "number" ? base.prefixItems?.[type.key.value] : undefined;
+    if (at !== undefined) return at;
+    const keys = this.literals(type.key, scope);
+    if (keys !== null && base.properties !== undefined && keys.every((key) => Object.hasOwn(base.properties, key))) {
+      return union(keys.map((key) => base.properties[key]));
+    }
+    if (typeof base.additionalProperties === "object") return base.additionalProperties;
+    this.warn(`the type ${this.text(type)} is not evaluated: anything is accepted`);
+    return {};
+  }
+
+  // `X extends Y ? A : B`, for each choice of X, where it can be told; else anything.
+  conditional(type, scope) {
+    const {warn} = this.shared;
+    let isKnown = true;
+    // What a type that is not evaluated says of itself is no news here.
+    this.shared.warn = () => (isKnown = false);
+    const check = this.schema(type.check, scope);
+    const bound = this.schema(type.bound, scope);
+    this.shared.warn = warn;
+    const told = isKnown ? choicesOf(check).map((one) => extendsType(one, bound)) : [null];
+    if (told.includes(null)) {
+      this.warn(`the type ${this.text(type)} is not evaluated: anything is accepted`);
+      return {};
+    }
+    const choices = [];
+    for (const [held, branch] of [[true, type.yes], [false, type.no]]) {
+      const isNever = branch.k === "name" && branch.name === "never";
+      if (told.includes(held) && !isNever) choices.push(this.schema(this.narrowed(type, branch, check, bound, held), scope));
+    }
+    return choices.length === 0 ? {not: {}} : union(choices);
+  }
+
+  // Where a branch is what was checked (`T extends string ? T : never`), the choices that led to it.
+  narrowed(type, branch, check, bound, held) {
+    if (branch.k !== "name" || type.check.k !== "name" || branch.name !== type.check.name) return branch;
+    return {k: "schema", schema: union(choicesOf(check).filter((one) => extendsType(one, bound) === held))};
+  }
+
+  // The type of a constant.
+  typeOf(type) {
+    const [first, ...rest] = type.name.split(".");
+    const found = this.lookUp(first, (types, name) => (types.file.constants?.has(name) ? {value: types.file.constants.get(name), fixed: types.file.fixed.has(name)} : undefined));
+    let value = found?.value;
+    for (const part of rest) value = value !== null && typeof value === "object" && Object.hasOwn(value, part) ? value[part] : undefined;
+    if (value === undefined) {
+      this.warn(`the type typeof ${type.name} is not evaluated: anything is accepted`);
+      return {};
+    }
+    return ofValue(value, found.fixed || (rest.length === 0 && typeof value !== "object"));
+  }
+
+  // `id-${number}`: the texts it may be, or a pattern.
+  template(type, scope) {
+    let texts = [""];
+    let pattern = "";
+    for (const part of type.parts) {
+      if (typeof part === "string") {
+        texts = texts?.map((text) => text + part) ?? null;
+        pattern += part.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+        continue;
+      }
+      const schema = this.schema(part, scope);
+      const some = Array.isArray(schema.enum) ? schema.enum.map(String) : schema.type === "boolean" ? ["true", "false"] : null;
+      texts = texts === null || some === null || texts.length * some.length > 1000 ? null : texts.flatMap((text) => some.map((one) => text + one));
+      if (some !== null) pattern += `(?:${some.map((one) => one.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|")})`;
+      else if (schema.type === "number") pattern += "-?[0-9]+(?:\\.[0-9]+)?(?:[eE][-+]?[0-9]+)?";
+      else if (schema.type === "integer") pattern += "-?[0-9]+";
+      else pattern += "[\\s\\S]*";
+    }
+    return texts === null ? {type: "string", pattern: `^${pattern}$`} : enumOf([...new Set(texts)]);
   }
 
   intersection(type, scope) {
@@ -205,6 +339,11 @@ export class Types {
     if (all.length === 1) return all[0];
     if (all.length > 0 && all.every((one) => one.type === "object")) return merged(all);
     if (all.some((one) => one.type === "string" || one.type === "number")) return all.find((one) => one.type !== "object");
+    const [choice, ...more] = all.filter((one) => one.anyOf !== undefined);
+    const others = all.filter((one) => one.type === "object");
+    if (choice !== undefined && more.length === 0 && others.length === all.length - 1 && choice.anyOf.every((one) => one.type === "object")) {
+      return {...choice, anyOf: choice.anyOf.map((one) => merged([...others, one]))};
+    }
     this.warn(`the type ${this.text(type)} is not evaluated: anything is accepted`);
     return {};
   }
@@ -219,11 +358,16 @@ export class Types {
     const {name, args} = type;
     if (scope.names.has(name)) {
       const bound = scope.names.get(name);
-      return bound === null ? {} : this.schema(bound.type, bound.scope);
+      if (bound === null) return {};
+      // A bound may name its own parameter: <T extends Comparable<T>>.
+      const inner = bound.own === undefined ? bound.scope : {...bound.scope, names: new Map(bound.scope.names).set(bound.own, null)};
+      return bound.types.schema(bound.type, {...inner, open: scope.open});
     }
     const declared = this.file.types.get(name) ?? this.typedefs.get(name);
     if (declared !== undefined) return this.declared(name, declared, args, scope);
     if (this.isContext(type)) return {};
+    const elsewhere = this.imported(type);
+    if (elsewhere !== null) return elsewhere.types.declared(elsewhere.name, elsewhere.found, Object.assign([...args], {types: this}), scope);
     const first = args[0] === undefined ? () => ({}) : () => this.schema(args[0], scope);
     if (name === "true" || name === "false") return enumOf([name === "true"]);
     if (Object.hasOwn(WORDS, name)) return WORDS[name]();
@@ -238,25 +382,66 @@ export class Types {
     if (name === "Partial" || name === "Required" || name === "Pick" || name === "Omit") return this.utility(name, args, scope);
     if (name === "Record" || name === "Object") return this.record(args, scope);
     if (name === "Exclude" || name === "Extract") return this.filtered(name, type, args, scope);
-    if (name === "Uppercase" || name === "Lowercase" || name === "Capitalize" || name === "Uncapitalize") return of("string");
+    if (Object.hasOwn(CASES, name)) {
+      const {enum: texts} = first();
+      return Array.isArray(texts) ? enumOf(texts.map((text) => CASES[name](String(text)))) : of("string");
+    }
     if (name === "Function" || name === "CallableFunction") throw new Unservable("a function, which JSON cannot carry");
     if (name === "symbol" || name === "Symbol") throw new Unservable("a symbol, which JSON cannot carry");
     if (this.isJsDoc && ["int", "integer", "Integer"].includes(name)) return of("integer");
     if (this.isJsDoc && ["bool", "float", "double", "str"].includes(name)) return of({bool: "boolean", str: "string"}[name] ?? "number");
     if (/^[A-Z]$/.test(name) && !type.imported) return {};
-    const [base] = name.split(".");
-    const isEnumMember = name.includes(".") && this.file.types.get(base)?.k === "enum";
-    if (isEnumMember) return this.declared(base, this.file.types.get(base), [], scope);
+    const [base, member] = name.split(".");
+    const holder = member === undefined ? undefined : this.file.types.get(base) ?? this.imported({name: base})?.found;
+    if (holder?.k === "enum") {
+      const value = holder.values[holder.names.indexOf(member)];
+      if (value !== undefined) return enumOf([value]);
+    }
     const where = type.imported || this.file.imports.has(base) ? "comes from another file" : "is not known";
     this.warn(`the type ${name} ${where}: anything is accepted`);
     return {};
   }
 
+  // What an import names in the file that it comes from: {types, name, found}; null where that cannot be told.
+  imported(type) {
+    const pick = (types, name) => {
+      const found = types.file.types.get(name) ?? types.typedefs.get(name);
+      return found === undefined ? undefined : {types, name, found};
+    };
+    if (type.imported) return type.module ? this.siblings?.find(type.module, this.path)?.exported(type.name, pick) ?? null : null;
+    return this.lookUp(type.name, pick) ?? null;
+  }
+
+  // pick(types, local name) of the file where `name` is declared, through imports; undefined where it is nowhere.
+  lookUp(name, pick, depth = 0) {
+    const own = pick(this, name);
+    if (own !== undefined) return own;
+    const [first, ...rest] = name.split(".");
+    const from = this.file.imports.get(first);
+    if (from === undefined || depth > MAX_DEPTH) return undefined;
+    const other = this.siblings?.find(from.module, this.path);
+    if (from.name === "*") return rest.length === 0 ? undefined : other?.exported(rest.join("."), pick, depth + 1);
+    return rest.length > 0 ? undefined : other?.exported(from.name, pick, depth + 1);
+  }
+
+  exported(name, pick, depth = 0) {
+    if (depth > MAX_DEPTH) return undefined;
+    const {aliases, reexports, stars} = this.file;
+    const again = reexports.get(name);
+    if (again !== undefined) return this.siblings?.find(again.module, this.path)?.exported(again.name, pick, depth + 1);
+    const found = this.lookUp(aliases.get(name) ?? name, pick, depth);
+    if (found !== undefined) return found;
+    for (const module of stars) {
+      const inside = this.siblings?.find(module, this.path)?.exported(name, pick, depth + 1);
+      if (inside !== undefined) return inside;
+    }
+    return undefined;
+  }
+
   declared(name, declared, args, scope) {
-    if (scope.open.includes(name)) return {};
-    const names = new Map();
-    (declared.parameters ?? []).forEach((parameter, index) => names.set(parameter, args[index] === undefined ? null : {type: args[index], scope}));
-    const inner = {names, open: [...scope.open, name]};
+    if (scope.open.includes(declared)) return {};
+    const inner = this.bound(declared.parameters ?? [], args, scope);
+    inner.open = [...scope.open, declared];
     let found;
     switch (declared.k) {
       case "enum":
@@ -264,22 +449,34 @@ export class Types {
           this.warn(`the enum ${name} has values that are computed: anything is accepted`);
           return {};
         }
-        return enumOf([...new Set(declared.values)]);
+        found = enumOf([...new Set(declared.values)]);
+        break;
       case "class":
-        this.warn(`the type ${name} is a class: anything is accepted`);
-        return {};
-      case "interface":
-        found = this.object(declared.body, inner);
-        if (declared.bases.length > 0) {
-          const bases = declared.bases.map((base) => this.schema(base, inner)).filter((base) => base.type === "object");
-          found = merged([...bases, found]);
+        if (declared.behaves && !this.shared.isResult) {
+          throw new Unservable(`an object of the class ${name}, which JSON cannot make; take an interface, and make the object from it`);
         }
+        if (declared.json !== undefined) found = declared.json.k === "other" ? {} : this.schema(declared.json, inner);
+        else found = this.inherited(declared, this.object(declared.body, inner), inner);
+        break;
+      case "interface":
+        found = this.inherited(declared, this.object(declared.body, inner), inner);
         break;
       default:
         found = this.schema(declared.type, inner);
     }
+    const {constraints} = docOf(declared.doc);
+    if (Object.keys(constraints).length > 0) found = {...found, ...constraints};
     const text = description(declared.doc);
     return text === "" || found.description !== undefined || Object.keys(found).length === 0 ? found : {...found, description: text};
+  }
+
+  inherited(declared, own, scope) {
+    if (declared.bases.length === 0) return own;
+    const bases = declared.bases.map((base) => this.schema(base, scope));
+    const out = merged([...bases.filter((base) => base.type === "object"), own]);
+    // What is not known of a base may be there.
+    if (bases.some((base) => base.type !== "object")) delete out.additionalProperties;
+    return out;
   }
 
   utility(name, args, scope) {
@@ -317,6 +514,50 @@ export class Types {
   }
 }
 
+// What `typeof` gives for a constant; fixed: its very value.
+function ofValue(value, fixed) {
+  if (value === null) return of("null");
+  if (Array.isArray(value)) {
+    const items = value.map((item) => ofValue(item, fixed));
+    return fixed ? {type: "array", prefixItems: items, minItems: items.length, maxItems: items.length} : arrayOf(items.length === 0 ? {} : anyOf(items));
+  }
+  if (typeof value === "object") {
+    const properties = {};
+    for (const [name, item] of Object.entries(value)) define(properties, name, ofValue(item, fixed));
+    return {type: "object", properties, required: Object.keys(properties), additionalProperties: false};
+  }
+  return fixed ? enumOf([value]) : of(typeof value === "bigint" ? "integer" : typeof value);
+}
+
+// The single choices of a schema: of a union its parts, of an enum its values.
+function choicesOf(schema) {
+  if (Array.isArray(schema.anyOf)) return schema.anyOf.flatMap(choicesOf);
+  if (Array.isArray(schema.enum)) return schema.enum.map((value) => enumOf([value]));
+  return Array.isArray(schema.type) ? schema.type.map(of) : [schema];
+}
+
+// Whether each value of one choice is a value of `bound`; null where that cannot be told.
+function extendsType(one, bound) {
+  if (Object.keys(bound).length === 0) return true;
+  if (Object.keys(one).length === 0) return null;
+  const options = choicesOf(bound);
+  const text = JSON.stringify(one);
+  if (options.some((option) => JSON.stringify(option) === text)) return true;
+  if (one.enum !== undefined) {
+    const [value] = one.enum;
+    return options.some((option) => option.enum === undefined && option.type === (value === null ? "null" : typeof value));
+  }
+  const isScalar = (schema) => schema.enum !== undefined || ["string", "number", "integer", "boolean", "null"].includes(schema.type);
+  if (!isScalar(one)) return options.every(isScalar) ? false : null;
+  return options.some((option) => Object.keys(option).length === 1 && option.type === one.type) ? true : options.every((option) => isScalar(option) || option.type) ? false : null;
+}
+
+// Either of them, their single values in one enum.
+function union(choices) {
+  if (choices.length === 0) return of("null");
+  return choices.every((one) => Array.isArray(one.enum)) ? enumOf([...new Set(choices.flatMap((one) => one.enum))]) : anyOf(choices);
+}
+
 function define(object, name, value) {
   Object.defineProperty(object, name, {value, enumerable: true, configurable: true, writable: true});
 }
@@ -328,6 +569,12 @@ function flat(type) {
 /** Whether a value may be left out: `undefined` is among the choices. */
 export function hasUndefined(type) {
   return type !== null && type !== undefined && type.k === "union" && flat(type).some((one) => one.k === "name" && one.name === "undefined");
+}
+
+/** Whether it is an AbortSignal, which the worker fills in and aborts when the call is cancelled. */
+export function isSignal(type) {
+  const all = type === null || type === undefined ? [] : flat(type).filter((one) => !(one.k === "name" && ["undefined", "null"].includes(one.name)));
+  return all.length === 1 && all[0].k === "name" && all[0].name === "AbortSignal";
 }
 
 function withoutNull(schema) {
@@ -370,11 +617,16 @@ export function typedefsOf(docs) {
     for (const {name, type, properties} of doc.typedefs) {
       if (name === "") continue;
       const alias = type === "" ? null : typeOfText(type);
-      out.set(name, properties.length > 0 ? {k: "alias", parameters: doc.templates, type: objectOf(properties), doc: null}
-        : {k: "alias", parameters: doc.templates, type: alias ?? {k: "other", text: type}, doc: null});
+      out.set(name, properties.length > 0 ? {k: "alias", parameters: templatesOf(doc), type: objectOf(properties), doc: null}
+        : {k: "alias", parameters: templatesOf(doc), type: alias ?? {k: "other", text: type}, doc: null});
     }
   }
   return out;
+}
+
+/** JSDoc's @template as type parameters. */
+export function templatesOf(doc) {
+  return doc.templates.map(({name, bound}) => ({name, bound: bound === "" ? null : typeOfText(bound), otherwise: null}));
 }
 
 /** JSDoc's properties ({name: "a.b", type, optional, value, text}) as an object type. */

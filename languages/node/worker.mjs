@@ -75,8 +75,9 @@ class Entry {
     this.convert = convert;
     const parameters = signature?.parameters ?? [];
     this.names = parameters.map((parameter) => parameter.name);
+    this.signals = parameters.filter((parameter) => parameter.signal).map((parameter) => parameter.name);
     // Arguments that are all there go by position without a further look.
-    this.simple = signature !== null && convert === null && parameters.every((parameter) => parameter.kind === "positional" && !parameter.context &&
+    this.simple = signature !== null && convert === null && parameters.every((parameter) => parameter.kind === "positional" && !parameter.context && !parameter.signal &&
       !(parameter.name in Object.prototype));
   }
 }
@@ -153,6 +154,7 @@ class Worker {
     this.root = path.resolve(project);
     prepare(this.root);
     process.env.SABIR_PROJECT ??= this.root;
+    if (typeof params.boot === "string") this.boot = params.boot;
     if (typeof params.environment === "string") process.env.SABIR_ENV ??= params.environment;
     this.connection.answerResult(id, {});
   }
@@ -258,6 +260,7 @@ class Worker {
     const file = path.resolve(params.module);
     let exports;
     try {
+      if (this.boot) await load(this.boot, this.root);
       exports = await load(file, this.root);
     } catch (failed) {
       if (!(failed instanceof LoadFailed)) throw failed;
@@ -302,6 +305,7 @@ class Worker {
     }
     const named = {__proto__: null, ...given};
     if (params.context_parameter) named[params.context_parameter] = Context.fromWire(params.context, () => call.signal());
+    for (const name of entry.signals) named[name] = call.signal();
     return entry.signature === null ? byPosition(named, params) : bySignature(entry, renamed(entry, named, params), params);
   }
 
@@ -439,7 +443,7 @@ function isStream(value) {
 // Where the call's positional names are not the source's, they are taken in their order.
 function renamed(entry, named, {positional}) {
   if (!Array.isArray(positional)) return named;
-  const own = entry.signature.parameters.filter((parameter) => parameter.kind === "positional" && !parameter.context);
+  const own = entry.signature.parameters.filter((parameter) => parameter.kind === "positional" && !parameter.context && !parameter.signal);
   positional.slice(0, own.length).forEach((name, index) => {
     if (name === own[index].name || !(name in named) || entry.names.includes(name)) return;
     named[own[index].name] = named[name];

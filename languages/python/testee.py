@@ -1,6 +1,7 @@
 """What the conformance runner calls. conformance/README.md describes each function."""
 
 import dataclasses
+import datetime
 import enum
 import sys
 import time
@@ -145,3 +146,8 @@ def point_kind(point: Point) -> str:
 def structured() -> dict:
     """Values of the language's own kinds as JSON: {"point": {"x": 1.5, "y": 2}, "colour": "red"}."""
     return {"point": Point(1.5, 2), "colour": Colour.RED}
+
+
+def an_hour_later(moment: datetime.datetime) -> datetime.datetime:
+    """The moment an hour later."""
+    return moment + datetime.timedelta(hours=1)

@@ -5,8 +5,6 @@ The main thread runs the calls, one at a time, in the order of their arrival.
 
 import os
 import sys
-import threading
-from collections import deque
 from time import perf_counter
 
 _here = os.path.dirname(os.path.abspath(__file__))
@@ -17,11 +15,12 @@ from sabir import _channel
 from sabir._context import Context
 from sabir._load import LoadFailed, load, place_of, shown
 from sabir._plain import Unfit
-from sabir._wire import Connection, FrameError
+from sabir._wire import Connection, FrameError, deque
 
 _PLAIN_RESULTS = frozenset((str, int, float, bool, type(None), dict, list, tuple))
-_PLAIN_HINTS = frozenset(("str", "int", "float", "bool", "list", "dict", "None", "Any", "object", "return"))
-_PLAIN_TYPES = frozenset((str, int, float, bool, list, dict, object, type(None), None))
+_PLAIN_HINTS = frozenset(("str", "bool", "list", "dict", "None", "Any", "object"))
+_PLAIN_TYPES = frozenset((str, bool, list, dict, object, type(None), None))
+_NUMBERS = {int: int, float: float, "int": int, "float": float}
 # Answers wait for the others of the same read, unless the next call is known to take longer than this, in seconds.
 _QUICK = 0.0002
 
@@ -39,7 +38,7 @@ class _Refused(Exception):
 class _Entry:
     """A function as the worker calls it."""
 
-    __slots__ = ("function", "file", "by_name", "names", "converters", "positional_only", "quick", "module")
+    __slots__ = ("function", "file", "by_name", "names", "converters", "numbers", "positional_only", "quick", "module")
 
     def __init__(self, function, file):
         self.function = function
@@ -54,6 +53,8 @@ class _Entry:
             if hasattr(function, "__self__"):
                 self.names = self.names[1:]
         self.positional_only = code.co_posonlyargcount if code is not None else 0
+        # Parameters that are plain numbers: JSON's 5.0 is an int's 5, and 5 a float's 5.0.
+        self.numbers = []
         self.converters = self._converters()
 
     def _converters(self):
@@ -62,9 +63,21 @@ class _Entry:
         if isinstance(function, type):
             hints = getattr(function.__init__, "__annotations__", None)
             function = function.__init__
-        for hint in (hints or {}).values():
-            if hint not in _PLAIN_TYPES if not isinstance(hint, str) else hint not in _PLAIN_HINTS:
+        code = getattr(function, "__code__", None)
+        single = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
+        for name, hint in (hints or {}).items():
+            if name == "return":
+                continue
+            try:
+                if hint in _NUMBERS and name in single:
+                    self.numbers.append((name, _NUMBERS[hint]))
+                    continue
+                plain = hint in _PLAIN_HINTS if isinstance(hint, str) else hint in _PLAIN_TYPES
+            except TypeError:
+                plain = False
+            if not plain:
                 from sabir._convert import converters_of
+                self.numbers = []
                 return converters_of(function)
         return None
 
@@ -83,6 +96,8 @@ class Worker:
         self.entries = {}
         self.root = ""
         self.running = None
+        self.sources = ()
+        self.boot = None
 
     # Messages
 
@@ -156,6 +171,10 @@ class Worker:
                 if self.root not in sys.path:
                     sys.path.insert(0, self.root)
                 os.environ.setdefault("SABIR_PROJECT", self.root)
+                if type(params.get("sources")) is list:
+                    self.sources = tuple(os.path.abspath(path) for path in params["sources"] if type(path) is str)
+                if type(params.get("boot")) is str:
+                    self.boot = params["boot"]
                 if type(params.get("environment")) is str:
                     os.environ.setdefault("SABIR_ENV", params["environment"])
                 connection.answer_result(id, {})
@@ -208,6 +227,10 @@ class Worker:
             name = params.get("context_parameter")
             if name:
                 arguments[name] = Context._from_wire(params.get("context"))
+            for number, kind in entry.numbers:
+                value = arguments.get(number)
+                if type(value) is not kind and type(value) in _NUMBERS:
+                    self._number(arguments, number, kind)
             converters = entry.converters
             if converters:
                 self._convert(converters, arguments)
@@ -241,7 +264,7 @@ class Worker:
         module, receiver, name = key
         path = os.path.abspath(module)
         try:
-            at = load(path, self.root)
+            at = self._load(path)
         except LoadFailed as failed:
             raise _Refused(-32000, "load_failed", failed.message, hint=failed.hint or None, file=failed.file, line=failed.line,
                            error_class=type(failed.error).__name__, traceback=_trace(failed.error))
@@ -255,6 +278,15 @@ class Worker:
         entry = self.entries[key] = _Entry(at, path)
         return entry
 
+    def _load(self, path):
+        if not any(path == source or path.startswith(source + os.sep) for source in self.sources):
+            return load(path, self.root)
+        from sabir._existing import load_existing
+        if self.boot is not None:
+            load_existing(self.boot, self.root)
+            self.boot = None
+        return load_existing(path, self.root)
+
     def _resolve_loosely(self, params):
         """For calls that leave out what has a default."""
         if type(params) is not dict or type(params.get("module")) is not str or type(params.get("function")) is not str:
@@ -267,14 +299,26 @@ class Worker:
         key = (params["module"], receiver, params["function"])
         return self.entries.get(key) or self._resolve(key), arguments, positional
 
+    def _number(self, arguments, name, kind):
+        value = arguments[name]
+        try:
+            if kind is float or value.is_integer():
+                arguments[name] = kind(value)
+        except OverflowError:
+            raise _Refused(-32602, "invalid_arguments", "argument /%s: the integer is too large for a float" % name)
+
     def _convert(self, converters, arguments):
         for name, converter in converters.items():
             if name in arguments:
                 try:
                     arguments[name] = converter(arguments[name])
                 except ValueError as error:
-                    at = getattr(error, "at", "")
-                    raise _Refused(-32602, "invalid_arguments", "argument /%s%s: %s" % (name, at, error))
+                    places = [(error, getattr(error, "at", ""))] + list(getattr(error, "also", ()))
+                    raise _Refused(-32602, "invalid_arguments", "argument " + "; ".join("/%s%s: %s" % (name, at, why) for why, at in places))
+                except Exception as error:
+                    # The type itself is at fault, or code of its own that validates.
+                    raise _Refused(-32000, "function_error", "argument /%s cannot be made: %s" % (name, error),
+                                   error_class=type(error).__name__, traceback=_trace(error))
 
     def _arrange(self, entry, params, arguments, positional):
         """(positional values, named values) for anything but the plain case."""
@@ -394,6 +438,7 @@ def _descriptors():
 
 def _exit(status):
     """Ends the process soon, whatever threads and exit handlers of the user's do."""
+    import threading
     last = threading.Timer(0.7, os._exit, (status,))
     last.daemon = True
     last.start()

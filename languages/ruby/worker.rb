@@ -2,17 +2,40 @@
 
 # Sabir's Ruby worker: serves the functions of a project to the engine (spec/worker-protocol.md).
 #
-# The main thread runs the calls, one at a time, in the order of their arrival.
+# The main thread runs the calls, one at a time, in the order of their arrival. While one runs for long, another reads, and
+# a cancellation is raised in the function as Sabir::Cancelled.
 
 $LOAD_PATH.unshift(File.join(__dir__, "sdk"))
 require "sabir"
 require "sabir/load"
+require "sabir/build"
+require "sabir/watch"
+require "sabir/existing"
 
 module Sabir
+  # The gems of a Gemfile.lock, in the versions it names.
+  module Bundle
+    # `folder` or the nearest one above it, up to `root`, that has a Gemfile.lock.
+    def self.setup(folder, root)
+      folder = File.dirname(folder) until File.exist?(File.join(folder, "Gemfile.lock")) || folder == root || folder == "/"
+      return unless File.exist?(File.join(folder, "Gemfile.lock"))
+
+      ENV["BUNDLE_GEMFILE"] ||= File.join(folder, "Gemfile")
+      begin
+        require "bundler"
+        Bundler.setup
+      rescue StandardError, LoadError => e
+        warn("Gemfile: #{e.message}; run `sabir setup`")
+      end
+    end
+  end
+
   class Worker
     # Answers wait for the others of the same read, unless the next call is known to take longer than this, in seconds.
     QUICK = 0.0002
     PLAIN_NAMES = %i[req opt].freeze
+    MASKED = { Cancelled => :never }.freeze
+    OPEN = { Cancelled => :immediate }.freeze
 
     # A call that cannot be run; becomes its error answer.
     class Refused < StandardError
@@ -28,31 +51,43 @@ module Sabir
 
     # A function as the worker calls it.
     class Entry
-      attr_reader :method, :file, :order, :keywords
+      attr_reader :method, :file, :order, :keywords, :space
       attr_accessor :quick
 
-      def initialize(method, file)
+      def initialize(method, file, space)
         @method = method
         @file = file
+        @space = space
         @quick = false
         @order = method.parameters.select { |kind, _| PLAIN_NAMES.include?(kind) }.map { |_, name| name.to_s }
         @keywords = method.parameters.any? { |kind, _| %i[key keyreq keyrest].include?(kind) }
       end
     end
 
-    def initialize(reader, writer)
+    # `existing` is an application that a boot process has loaded; else `start` says what there is.
+    def initialize(reader, writer, existing = nil)
+      @existing = existing
+      @forked = !existing.nil?
       @connection = Connection.new(reader, writer, method(:meanwhile))
       @queue = []
       @files = {}
       @entries = Hash.new { |modules, file| modules[file] = Hash.new { |receivers, name| receivers[name] = {} } }
       @root = ""
       @running = nil
+      @main = Thread.current
+      @watch = Watch.new(@connection)
     end
 
     attr_reader :connection
 
     # Runs until the connection ends or drains. Returns the exit status.
     def serve
+      Thread.handle_interrupt(MASKED) { serve_masked }
+    end
+
+    private
+
+    def serve_masked
       while true
         if @queue.empty?
           unless @connection.acquire
@@ -68,7 +103,7 @@ module Sabir
           message = @queue.shift
         end
         case (method = message["method"])
-        when "call" then call(message["id"], message["params"]) if message.key?("id")
+        when "call" then called(message)
         when nil then @connection.take_answer(message)
         else
           status = other(method, message)
@@ -81,8 +116,6 @@ module Sabir
     rescue Errno::EPIPE, Errno::ECONNRESET
       0
     end
-
-    private
 
     # Everything but calls. An exit status ends the worker.
     def other(method, message)
@@ -118,7 +151,7 @@ module Sabir
         return 1
       end
       @connection.answer_result(id, { "protocol" => 1, "language" => "ruby", "runtime" => RUBY_VERSION, "sdk" => VERSION,
-                                      "capabilities" => { "blobs" => true, "chunks" => true, "cancel" => false } })
+                                      "capabilities" => { "blobs" => true, "chunks" => true, "cancel" => true } })
       nil
     end
 
@@ -132,6 +165,12 @@ module Sabir
       $LOAD_PATH.unshift(@root) unless $LOAD_PATH.include?(@root)
       ENV["SABIR_PROJECT"] ||= @root
       ENV["SABIR_ENV"] ||= params["environment"] if params["environment"].is_a?(String)
+      sources = params["sources"]
+      if sources.is_a?(Array) && !sources.empty?
+        @existing ||= ExistingCode.new(params["boot"], @root)
+        @existing.sources = sources.map { |path| File.expand_path(path) }
+        @existing.on_reload = -> { @entries.clear }
+      end
       @connection.answer_result(id, {})
     end
 
@@ -141,14 +180,14 @@ module Sabir
         @queue << message
       else
         other(message["method"], message)
+        @connection.flush
       end
     end
 
     def cancel(params)
       id = params["id"]
       return if id.nil?
-      # Ends a wait for the engine; code that computes goes on.
-      return @connection.cancelled = true if id.eql?(@running)
+      return interrupt if id.eql?(@running)
 
       index = @queue.index { |message| message["method"] == "call" && message["id"].eql?(id) }
       return if index.nil?
@@ -157,7 +196,77 @@ module Sabir
       @connection.answer_error(id, -32_000, "cancelled", "the call was cancelled before it ran", reason: params["reason"])
     end
 
+    # Ends the running call: a wait for the engine by itself, any other code by an exception.
+    def interrupt
+      @connection.cancelled = true
+      return if Thread.current.equal?(@main)
+
+      @connection.wake
+      @main.raise(Cancelled)
+    end
+
+    # Whether a cancellation came too late for its function, and is left over.
+    def forget_interrupt
+      Thread.handle_interrupt(OPEN) { Thread.pass } if Thread.pending_interrupt?
+    rescue Cancelled
+      nil
+    end
+
+    def called(message)
+      known = message[:known]
+      return message.key?("id") && call(message["id"], message["params"]) unless known
+
+      id = message["id"]
+      arguments = message[:arguments]
+      order = known.order || (known.order = plain_order(known.rest))
+      positional = arguments.values_at(*order)
+      if @existing || order.empty? || order.size != arguments.size || positional.include?(nil)
+        return call(id, known.params(arguments, message[:context]))
+      end
+
+      begin
+        entry = known.entry ||= lookup(known.rest)
+      rescue Refused => e
+        return @connection.answer_error(id, e.code, e.type, e.message, e.data)
+      end
+      @connection.flush unless entry.quick || @connection.out.empty?
+      execute(id, entry, positional, nil, known.rest["function"])
+    end
+
+    # The names of a call's arguments where all are passed by position as they came; none where there is more to it.
+    def plain_order(rest)
+      given = rest["context_parameter"]
+      order = rest["positional"]
+      plain = (given.nil? || given.empty?) && Array === order && %w[variadic keyword_variadic build].none? { |name| rest.key?(name) }
+      plain ? order : []
+    end
+
     def call(id, params)
+      return run(id, params) unless @existing
+
+      begin
+        bundle unless @forked
+        @existing.boot
+      rescue LoadFailed => e
+        refused = load_failed(e)
+        return @connection.answer_error(id, refused.code, refused.type, refused.message, refused.data)
+      end
+      begun = false
+      begin
+        @existing.around do
+          begun = true
+          run(id, params)
+        end
+      rescue StandardError, ScriptError => e
+        # Of the application's own hooks: those before the call refuse it, those after it come too late.
+        return warn("after #{params["function"]}: #{trace(e)}") if begun
+
+        refused = load_failed(UserFile.failure(params["module"].to_s, @root, e))
+        @connection.answer_error(id, refused.code, refused.type, refused.message, refused.data)
+      end
+    end
+
+    def run(id, params)
       begin
         entry = lookup(params)
         @connection.flush unless entry.quick || @connection.out.empty?
@@ -165,24 +274,37 @@ module Sabir
       rescue Refused => e
         return @connection.answer_error(id, e.code, e.type, e.message, e.data)
       end
+      execute(id, entry, positional, named, params["function"])
+    end
+
+    def execute(id, entry, positional, named, name)
       @running = @connection.parent = id
       began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       begin
-        value = named ? entry.method.call(*positional, **named) : entry.method.call(*positional)
-        value = chunks(id, value) if Enumerator === value
+        @watch.begin
+        value = Thread.handle_interrupt(OPEN) do
+          result = named ? entry.method.call(*positional, **named) : entry.method.call(*positional)
+          Enumerator === result ? chunks(id, result) : result
+        end
+        @watch.finish
       rescue Exception => e
+        @watch.finish
+        forget_interrupt
         @connection.parent = @running = nil
-        failure(id, entry, e, params["function"])
+        failure(id, entry, e, name)
         return @connection.cancelled = false
       end
       @connection.parent = @running = nil
-      @connection.cancelled = false
+      if @connection.cancelled
+        forget_interrupt
+        @connection.cancelled = false
+      end
       entry.quick = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began < QUICK
       begin
         @connection.answer_value(id, value)
       rescue Plain::Unfit, SystemStackError => e
         @connection.answer_error(id, -32_000, "invalid_result",
-                                 "#{params["function"]} returned a value that JSON cannot carry: #{e.message}",
+                                 "#{name} returned a value that JSON cannot carry: #{e.message}",
                                  hint: "return strings, finite numbers, true, false, nil, arrays and hashes")
       end
     end
@@ -199,33 +321,36 @@ module Sabir
     def resolve(file, receiver, name)
       path = File.expand_path(file)
       begin
-        bundle if @files.empty?
-        loaded = (@files[path] ||= UserFile.new(path, @root))
+        if @existing&.serves?(path)
+          method = @existing.find(path, receiver.to_s, name)
+          space = Object
+        else
+          bundle if @files.empty?
+          loaded = (@files[path] ||= UserFile.new(path, @root))
+          method = loaded.find(receiver.to_s, name)
+          space = loaded.space
+        end
       rescue LoadFailed => e
-        raise Refused.new(-32_000, "load_failed", e.message, hint: e.hint.empty? ? nil : e.hint, file: e.file, line: e.line,
-                                                             error_class: e.error && Plain.class_name(e.error),
-                                                             traceback: e.error && trace(e.error))
+        raise load_failed(e)
       end
-      method = loaded.find(receiver.to_s, name)
-      return Entry.new(method, path) if method
+      return Entry.new(method, path, space) if method
 
       shown = UserFile.shown(path, @root)
       raise Refused.new(-32_000, "unknown_function", "#{shown} has no function #{[receiver, name].reject(&:empty?).join(".")}",
                         file: shown)
     end
 
-    # The gems of the project's Gemfile.lock, in the versions it names.
+    def load_failed(error)
+      Refused.new(-32_000, "load_failed", error.message, hint: error.hint.empty? ? nil : error.hint, file: error.file, line: error.line,
+                                                         error_class: error.error && Plain.class_name(error.error),
+                                                         traceback: error.error && trace(error.error))
+    end
+
     def bundle
-      return if @bundled || !File.exist?(File.join(@root, "Gemfile.lock"))
+      return if @bundled
 
       @bundled = true
-      ENV["BUNDLE_GEMFILE"] ||= File.join(@root, "Gemfile")
-      begin
-        require "bundler"
-        Bundler.setup
-      rescue StandardError, LoadError => e
-        warn("Gemfile: #{e.message}; run `sabir setup`")
-      end
+      Bundle.setup(@root, @root)
     end
 
     # [positional values, named values or nil].
@@ -235,6 +360,7 @@ module Sabir
       raise Refused.new(-32_602, "invalid_arguments", "`arguments` is an object and `positional` an array") unless
         Hash === arguments && Array === order
 
+      build(params["build"], arguments, entry) if params.key?("build")
       given = params["context_parameter"]
       plain = given.nil? || given.empty?
       if plain && order.size == arguments.size && !params.key?("variadic") && !params.key?("keyword_variadic")
@@ -271,11 +397,20 @@ module Sabir
       [positional, arguments.transform_keys(&:to_sym)]
     end
 
+    # Makes the parameters' own values of what JSON carried.
+    def build(ways, arguments, entry)
+      return unless Hash === ways
+
+      ways.each { |name, how| arguments[name] = Build.make(how, arguments[name], entry.space) if arguments.key?(name) }
+    rescue Build::Misfit, ArgumentError, TypeError, KeyError => e
+      raise Refused.new(-32_602, "invalid_arguments", e.message)
+    end
+
     # Sends what an enumerator yields, and returns it all.
     def chunks(id, enumerator)
       values = []
       enumerator.each do |item|
-        @connection.notify("chunk", { "id" => id, "value" => item }, "value")
+        Thread.handle_interrupt(MASKED) { @connection.notify("chunk", { "id" => id, "value" => item }, "value") }
         values << item
       end
       values
@@ -284,6 +419,8 @@ module Sabir
     def failure(id, entry, error, name)
       message = error.message.to_s
       case error
+      when Cancelled
+        return @connection.answer_error(id, -32_000, "cancelled", "the call was cancelled")
       when Plain::Unfit
         return @connection.answer_error(id, -32_000, "invalid_result", "#{name} yielded a value that JSON cannot carry: #{message}")
       when Error
@@ -293,7 +430,7 @@ module Sabir
       when ArgumentError
         # Raised by the call itself: names or counts do not fit the signature.
         caller_frame = error.backtrace_locations && error.backtrace_locations[1]
-        if caller_frame && caller_frame.path == __FILE__ && message.match?(/number of arguments|missing keyword|unknown keyword/)
+        if caller_frame && [__FILE__, ExistingCode.instance_method(:find).source_location.first].include?(caller_frame.path) && message.match?(/number of arguments|missing keyword|unknown keyword/)
           return @connection.answer_error(id, -32_602, "invalid_arguments", message)
         end
       end
@@ -335,18 +472,24 @@ rescue SystemCallError
   abort "sabir's Ruby worker: SABIR_FD names #{given}, which is not open"
 end
 
-$stdout.sync = true
-$stderr.sync = true
-worker = Sabir::Worker.new(*Sabir::Worker.descriptors)
-Sabir::Channel.worker = worker.connection
-begin
-  status = worker.serve
-rescue Interrupt
-  status = 130
+# Serves until the connection ends; does not return.
+def (Sabir::Worker).run(worker)
+  Sabir::Channel.worker = worker.connection
+  begin
+    status = worker.serve
+  rescue Interrupt
+    status = 130
+  end
+  # The process ends soon, whatever threads and exit handlers of the user's do.
+  Thread.new do
+    sleep 0.7
+    exit!(status)
+  end
+  exit(status)
 end
-# The process ends soon, whatever threads and exit handlers of the user's do.
-Thread.new do
-  sleep 0.7
-  exit!(status)
+
+if $PROGRAM_NAME == __FILE__
+  $stdout.sync = true
+  $stderr.sync = true
+  Sabir::Worker.run(Sabir::Worker.new(*Sabir::Worker.descriptors))
 end
-exit(status)

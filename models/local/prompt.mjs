@@ -3,6 +3,7 @@
 // A prompt is a list of segments {text, control}: control text may hold the model's special tokens, other text never
 // does, so that a function's result cannot forge a turn.
 
+import {readFileSync} from 'node:fs';
 import {GrammarBuilder, literal, spelled} from './grammar.mjs';
 
 const kPlan = 'plan: ';
@@ -10,20 +11,12 @@ const kCall = 'call: ';
 const kSay = 'say: ';
 const kMaxPlanned = 6;
 
-// Turn markers by a string that the model's own chat template holds.
-const kTurnStyles = [
-  {sign: '<|im_start|>', begin: '', open: (role) => `<|im_start|>${role}\n`, close: '<|im_end|>\n',
-    roles: {system: 'system', user: 'user', assistant: 'assistant', tool: 'user'}},
-  {sign: '<|start_header_id|>', begin: '<|begin_of_text|>', open: (role) => `<|start_header_id|>${role}<|end_header_id|>\n\n`,
-    close: '<|eot_id|>', roles: {system: 'system', user: 'user', assistant: 'assistant', tool: 'ipython'}},
-  {sign: '<start_of_turn>', begin: '<bos>', open: (role) => `<start_of_turn>${role}\n`, close: '<end_of_turn>\n',
-    roles: {system: 'user', user: 'user', assistant: 'model', tool: 'user'}},
-  {sign: '', begin: '', open: (role) => `### ${role}\n`, close: '\n\n',
-    roles: {system: 'System', user: 'User', assistant: 'Assistant', tool: 'Results'}},
-];
+// Turn markers by a string that the model's own chat template holds. The engine counts tokens by the same file.
+const kTurns = JSON.parse(readFileSync(new URL('turns.json', import.meta.url), 'utf8'));
 
 export function turnStyle(chatTemplate) {
-  return kTurnStyles.find(({sign}) => (chatTemplate ?? '').includes(sign));
+  const style = kTurns.styles.find(({sign}) => (chatTemplate ?? '').includes(sign));
+  return {...style, open: (role) => style.open.replace('{role}', () => role)};
 }
 
 // A schema as a type expression in the notation that models know from TypeScript.
@@ -65,8 +58,6 @@ function described(tool) {
   }
   return lines.join('\n');
 }
-
-const kDefaultInstructions = 'You are a helpful assistant.';
 
 function systemText(instructions, tools) {
   return `${instructions}
@@ -168,7 +159,7 @@ export function render(messages, tools, style) {
 
   const instructions = messages.filter(({role}) => role === 'system' || role === 'developer').map((m) => textOf(m.content));
   control(style.begin + style.open(style.roles.system));
-  const given = instructions.join('\n\n') || kDefaultInstructions;
+  const given = instructions.join('\n\n') || kTurns.default_instructions;
   plain(hasTools ? systemText(given, tools) : given);
   control(style.close);
   if (hasTools) turns(kExamples);

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-# The tests' own store (.sabir/test/) and replies that need no model; set these variables to test with others.
+# The tests' own store (.sabir/test/) and replies that need no model; set these variables to test with others. A test that has a
+# recording is replayed; recordings are made of the model that the project asks (sabir test --record tests/recordings).
 os.environ.setdefault("SABIR_ENV", "test")
-os.environ.setdefault("SABIR_MODEL", "scripted")
 os.environ.setdefault("SABIR_PROJECT", str(Path(__file__).parent))
+if not os.environ.get("SABIR_RECORD"):
+    os.environ.setdefault("SABIR_MODEL", "scripted")
+    if not os.environ.get("SABIR_REPLAY") and Path(os.environ["SABIR_PROJECT"], "tests/recordings").is_dir():
+        os.environ.update(SABIR_REPLAY="tests/recordings", SABIR_REPLAY_WHERE_PRESENT="1")
 
 
 def find_engine():

@@ -72,7 +72,7 @@ def change(number: int) -> int:
 
 
 def workers_of(engine):
-    return [pid for pid, state, command in descendants(engine.pid) if "worker.py" in command and state != "Z"]
+    return [pid for pid, state, command in descendants(engine.pid) if "launch.py" in command and state != "Z"]
 
 
 @pytest.mark.parametrize("address, wanted", [("steps.change", {"ok", "outcome_unknown"}), ("steps.look", {"ok", "worker_crashed"})])

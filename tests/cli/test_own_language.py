@@ -89,7 +89,7 @@ def test_its_functions_are_listed_and_called_like_any_other(machine, calculating
     # And from another language.
     write(calculating / "functions/python/twice.py", 'import sabir\n\n\ndef twice(x: float) -> float:\n    """Twice."""\n'
           '    return sabir.call("sums.add", a=x, b=x)\n')
-    assert machine.sabir("call", "twice", "x=4", cwd=calculating).out.strip() == "8"
+    assert float(machine.sabir("call", "twice", "x=4", cwd=calculating).out) == 8
 
 
 def test_its_program_is_asked_for_changed_files_only(machine, calculating):
@@ -121,6 +121,19 @@ def test_a_broken_describe_program_is_told_and_disables_its_language_only(machin
     done = machine.sabir("check", cwd=calculating)
     assert done.code == 1 and wanted in done.text, done
     assert machine.sabir("call", "slugify", "text=A b", cwd=calculating).code == 0
+
+
+def test_a_file_that_ends_the_describe_program_is_told_alone(machine, calculating):
+    write(calculating / "languages/calc/describe.py",
+          DESCRIBE.replace("for file in asked", "if any('abort' in file['source'] for file in asked['files']):\n    os.abort()\nfor file in asked", 1))
+    for number in range(6):
+        write(calculating / ("functions/calc/more_%d.calc" % number), "one_%d(a) = a\n" % number)
+    write(calculating / "functions/calc/more_3.calc", "abort(a) = a\n")
+    listed = machine.sabir("functions", "--json", cwd=calculating).json
+    names = {one["address"] for one in listed["functions"] if one["language"] == "calc"}
+    assert {"more_%d.one_%d" % (number, number) for number in (0, 1, 2, 4, 5)} <= names, listed
+    assert ["functions/calc/more_3.calc"] == [one["file"] for one in listed["unavailable"]], listed
+    assert "SIGABRT" in listed["unavailable"][0]["message"], listed
 
 
 def test_a_language_without_grammar_and_describe_is_refused(machine, calculating):

@@ -32,3 +32,9 @@ def test_node():
     tests = sorted(str(path) for path in (pathlib.Path(ROOT) / "languages/node/tests").glob("*.test.mjs"))
     output = run([node(), "--test", "--test-reporter=tap", *tests])
     assert re.search(r"^# pass [1-9]", output, re.M) and re.search(r"^# fail 0$", output, re.M), output[-3000:]
+
+
+def test_rust():
+    output = run(["sh", "languages/rust/tests/run.sh", os.path.join(ROOT, "build/rust-tests")])
+    passed = [int(count) for count in re.findall(r"^test result: ok\. (\d+) passed", output, re.M)]
+    assert sum(passed) >= 13 and "FAILED" not in output, output[-3000:]

@@ -67,7 +67,7 @@ def test_fewer_languages_leave_no_trace_of_the_others(machine, languages):
 def test_every_source_of_a_new_project_reads_without_a_warning(machine, whole_project):
     done = machine.sabir("check", "--json", cwd=whole_project)
     assert done.code == 0, done
-    assert done.json["problems"] == [] and done.json["warnings"] == []
+    assert done.json["problems"] == [] and done.json["warnings"] == [] and done.json["prompts"]["problems"] == []
 
 
 def test_a_folder_with_files_is_refused_and_left_alone(machine):

@@ -15,6 +15,11 @@ counts are kept per scenario and id.
     flaky            500 twice, then ok          limited     429 with Retry-After: 1 once, then ok
     quota            429 insufficient_quota      patient     429 with Retry-After: 3600
     down             503 always                  bad         400 with an error body
+    backoff          429 with x-ratelimit headers of 300 ms once, then ok
+    exhausted        ok, and its headers say that nothing is left for 400 ms
+    overflow_openai, overflow_llama, overflow_vllm
+                     400: the request is too long, in that server's own words
+    slow             ok after half a second      stalled     the stream's first events without text, then nothing
     hang             never answers               silent      half a stream, then nothing
     cut              half a stream, then the connection ends
     early_cut        the headers, then the connection ends; ok from the second request on
@@ -24,10 +29,21 @@ counts are kept per scenario and id.
     huge             an endless body             headers     endless headers
     length           stops at the token limit    refusal     a refusal
     structured       answers {"city": "Paris"} as text
+    told             the same, when the schema is in its instructions instead
+    fenced           the same, inside of a code fence
+    misfit           {"city": 5} first, {"city": "Paris"} once it is told so; misfit_always never learns
+    silly            prose instead of JSON, always
+    cut_json         stops at the token limit within the JSON
+    reasoning        thinks first, and wants its sealed thinking back with the results of calls (Responses)
+    embed_short, embed_ragged
+                     POST /embeddings with too few vectors, with vectors of different lengths
 GET /peer gives the port the request came from.
 GET /requests/<scenario> gives the requests seen there as a JSON array of {"path", "headers", "body"}.
+With SABIR_STAND_IN_RECORD, a folder, each exchange is written there as a line of JSON: {"scenario", "path", "request", and "status"
+and "answer" or "events"}; tests/models/test_openai_document.py reads them.
 """
 import json
+import os
 import sys
 import threading
 import time
@@ -49,6 +65,13 @@ lock = threading.Lock()
 counts = {}
 seen = {}
 stopping = threading.Event()
+
+
+def record(**exchange):
+    folder = os.environ.get("SABIR_STAND_IN_RECORD")
+    if folder:
+        with lock, open(os.path.join(folder, f"{os.getpid()}.jsonl"), "a") as file:
+            file.write(json.dumps(exchange) + "\n")
 
 
 class Refused(Exception):
@@ -118,6 +141,9 @@ def check_responses(body):
                 wanted = ("output_text", "refusal") if item["role"] == "assistant" else ("input_text", "input_image", "input_file")
                 for part in content:
                     require(part.get("type") in wanted, f"invalid content type {part.get('type')!r}", "input")
+        elif kind == "reasoning":
+            require(isinstance(item.get("id"), str) and isinstance(item.get("summary"), list), "bad reasoning item", "input")
+            require(item.get("encrypted_content") == "sealed", "The encrypted content could not be verified.", "input")
         elif kind == "function_call":
             require(isinstance(item.get("call_id"), str) and isinstance(item.get("name"), str), "bad function_call", "input")
             json.loads(item["arguments"])
@@ -161,11 +187,25 @@ def outline(body, chat):
 def plan(scenario, body, chat):
     """What to answer: {"text", "calls": [(id, name, arguments)], "finish", "refusal"}."""
     user, results, tools = outline(body, chat)
-    answer = {"text": "", "calls": [], "finish": "stop", "refusal": ""}
-    if scenario == "structured":
+    answer = {"text": "", "calls": [], "finish": "stop", "refusal": "", "thought": ""}
+    if scenario == "reasoning":
+        answer["thought"] = "The user wants something: été."
+    if scenario == "told":
+        instructions = body.get("instructions") or json.dumps([m for m in body.get("messages", []) if m["role"] == "system"])
+        require("JSON Schema" in instructions and not body.get("response_format") and not body.get("text"), "no schema came")
+        answer["text"] = '{"city": "Paris"}'
+    elif scenario in ("structured", "fenced", "misfit", "misfit_always", "silly", "cut_json"):
         form = body.get("response_format", {}).get("json_schema") if chat else body.get("text", {}).get("format")
         require(form and form.get("name") and isinstance(form.get("schema"), dict), "no schema came", "response_format")
         answer["text"] = '{"city": "Paris"}'
+        if scenario == "fenced":
+            answer["text"] = '```json\n{"city": "Paris"}\n```'
+        elif scenario == "misfit_always" or (scenario == "misfit" and "does not fit" not in user):
+            answer["text"] = '{"city": 5}'
+        elif scenario == "silly":
+            answer["text"] = "The city is Paris."
+        elif scenario == "cut_json":
+            answer["text"], answer["finish"] = '{"city": "Par', "length"
     elif scenario == "refusal":
         answer["refusal"] = "I cannot help with that."
     elif scenario == "length":
@@ -186,15 +226,20 @@ def pieces(text, size=7):
     return [text[i : i + size] for i in range(0, len(text), size)]
 
 
-USAGE_CHAT = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
+USAGE_CHAT = {
+    "prompt_tokens": 11, "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens": 5,
+    "completion_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 16,
+}
 USAGE_RESPONSES = {
-    "input_tokens": 11, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-    "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 16,
+    "input_tokens": 11, "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 0},
+    "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 16,
 }
 
 
 def chat_whole(body, answer):
     message = {"role": "assistant", "content": answer["text"] or None, "refusal": answer["refusal"] or None}
+    if answer["thought"]:
+        message["reasoning_content"] = answer["thought"]
     if answer["calls"]:
         message["tool_calls"] = [
             {"id": i, "type": "function", "function": {"name": n, "arguments": a}} for i, n, a in answer["calls"]
@@ -217,6 +262,8 @@ def chat_events(scenario, body, answer):
         return None, value
 
     yield chunk({"role": "assistant", "content": ""})
+    for piece in pieces(answer["thought"]):
+        yield chunk({"reasoning_content": piece})
     for piece in pieces(answer["text"]):
         yield chunk({"content": piece})
     for piece in pieces(answer["refusal"]):
@@ -241,6 +288,9 @@ def chat_events(scenario, body, answer):
 
 def response_items(answer):
     items = []
+    if answer["thought"]:
+        items.append({"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": answer["thought"]}],
+                      "encrypted_content": "sealed"})
     if answer["text"] or answer["refusal"]:
         part = (
             {"type": "output_text", "text": answer["text"], "annotations": [], "logprobs": []}
@@ -257,14 +307,16 @@ def response_items(answer):
 
 def response_whole(body, answer, status=None):
     status = status or ("incomplete" if answer["finish"] == "length" else "completed")
-    return {
+    whole = {
         "id": "resp_1", "object": "response", "created_at": 1, "status": status, "error": None,
         "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
         "instructions": body.get("instructions"), "metadata": {}, "model": body["model"] + "-stand-in",
         "output": response_items(answer) if status != "in_progress" else [], "parallel_tool_calls": True,
         "temperature": 1.0, "top_p": 1.0, "tool_choice": "auto", "tools": body.get("tools", []),
-        "usage": USAGE_RESPONSES if status != "in_progress" else None,
     }
+    if status != "in_progress":
+        whole["usage"] = USAGE_RESPONSES
+    return whole
 
 
 def response_events(scenario, body, answer):
@@ -279,6 +331,16 @@ def response_events(scenario, body, answer):
     yield event("response.created", response=response_whole(body, answer, "in_progress"))
     yield event("response.in_progress", response=response_whole(body, answer, "in_progress"))
     for index, item in enumerate(response_items(answer)):
+        if item["type"] == "reasoning":
+            yield event("response.output_item.added", output_index=index, item=dict(item, summary=[]))
+            place = {"item_id": item["id"], "output_index": index, "summary_index": 0}
+            yield event("response.reasoning_summary_part.added", **place, part={"type": "summary_text", "text": ""})
+            for piece in pieces(answer["thought"]):
+                yield event("response.reasoning_summary_text.delta", **place, delta=piece)
+            yield event("response.reasoning_summary_text.done", **place, text=answer["thought"])
+            yield event("response.reasoning_summary_part.done", **place, part=item["summary"][0])
+            yield event("response.output_item.done", output_index=index, item=item)
+            continue
         begun = dict(item, status="in_progress")
         if item["type"] == "message":
             part = item["content"][0]
@@ -315,6 +377,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_json(self, status, value, headers=()):
         data = json.dumps(value, ensure_ascii=False).encode()
+        if self.command == "POST":
+            record(scenario=self.scenario, path=self.path, request=self.body, status=status, answer=value)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -367,9 +431,10 @@ class Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(length)
         parts = self.path.strip("/").split("/")
         name = parts[0]
-        scenario = name.split(".")[0]
+        scenario = self.scenario = name.split(".")[0]
+        self.body = None
         try:
-            body = json.loads(raw)
+            body = self.body = json.loads(raw)
         except ValueError:
             return self.send_error_body(400, "We could not parse the JSON body of your request.")
         with lock:
@@ -381,6 +446,8 @@ class Handler(BaseHTTPRequestHandler):
             if parts[1:] == ["v1", "chat", "completions"]:
                 check_chat(body)
                 self.reply(scenario, count, body, chat=True)
+            elif parts[1:] == ["v1", "embeddings"]:
+                self.embed(scenario, body)
             elif parts[1:] == ["v1", "responses"]:
                 check_responses(body)
                 self.reply(scenario, count, body, chat=False)
@@ -393,7 +460,28 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
+    def embed(self, scenario, body):
+        for field in body:
+            require(field in ("input", "model", "encoding_format", "dimensions", "user"), f"Unknown parameter: '{field}'.", field)
+        texts = body["input"]
+        require(isinstance(texts, list) and 0 < len(texts) <= 2048 and all(isinstance(t, str) and t for t in texts), "bad input", "input")
+        if scenario == "down":
+            return self.send_error_body(503, "The engine is currently overloaded.", kind="server_error")
+        size = body.get("dimensions", 3)
+        data = [{"object": "embedding", "index": i, "embedding": [len(text) / 10] + [0.5] * (size - 1)} for i, text in enumerate(texts)]
+        if scenario == "embed_short":
+            data.pop()
+        if scenario == "embed_ragged":
+            data[-1]["embedding"].append(1.0)
+        data.reverse()  # the order is told by the index alone
+        return self.send_json(200, {"object": "list", "model": body["model"] + "-stand-in", "data": data,
+                                    "usage": {"prompt_tokens": 7, "total_tokens": 7}})
+
     def reply(self, scenario, count, body, chat):
+        if scenario == "reasoning" and not chat:
+            items = body["input"]
+            called = any(item.get("type") == "function_call" for item in items)
+            require(not called or any(item.get("type") == "reasoning" for item in items), "a call came without its reasoning", "input")
         if scenario == "key" and self.headers.get("Authorization") != "Bearer sk-test-0123456789":
             return self.send_error_body(401, "Incorrect API key provided: sk-w****.", code="invalid_api_key")
         if scenario == "flaky" and count <= 2:
@@ -404,6 +492,22 @@ class Handler(BaseHTTPRequestHandler):
         if scenario == "patient":
             return self.send_error_body(429, "Rate limit reached.", code="rate_limit_exceeded", kind="requests",
                                         headers=[("Retry-After", "3600")])
+        if scenario == "backoff" and count <= 1:
+            return self.send_error_body(429, "Rate limit reached.", code="rate_limit_exceeded", kind="requests", headers=[
+                ("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "300ms"),
+                ("x-ratelimit-remaining-tokens", "5000"), ("x-ratelimit-reset-tokens", "1h0m0s")])
+        if scenario == "overflow_openai":
+            return self.send_error_body(400, "This model's maximum context length is 8192 tokens. However, your messages resulted "
+                                        "in 9001 tokens. Please reduce the length of the messages.", "messages", "context_length_exceeded")
+        if scenario == "overflow_llama":
+            return self.send_json(400, {"error": {
+                "code": 400, "message": "the request exceeds the available context size, try increasing it",
+                "type": "exceed_context_size_error", "n_prompt_tokens": 9001, "n_ctx": 8192}})
+        if scenario == "overflow_vllm":
+            return self.send_json(400, {"object": "error", "message": "This model's maximum context length is 8192 tokens. However, "
+                                        "you requested 9001 tokens.", "type": "BadRequestError", "param": None, "code": 400})
+        if scenario == "slow":
+            stopping.wait(0.5)
         if scenario == "quota":
             return self.send_error_body(429, "You exceeded your current quota.", code="insufficient_quota",
                                         kind="insufficient_quota")
@@ -435,6 +539,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def stream(self, scenario, count, body, answer, chat):
         events = list((chat_events if chat else response_events)(scenario, body, answer))
+        record(scenario=scenario, path=self.path, request=body, events=[value for _, value in events])
         newline = "\r\n" if scenario == "odd" else "\n"
         text = ""
         for number, (kind, value) in enumerate(events):
@@ -448,10 +553,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Transfer-Encoding", "chunked")
+        if scenario == "exhausted":
+            self.send_header("x-ratelimit-remaining-tokens", "0")
+            self.send_header("x-ratelimit-reset-tokens", "400ms")
         self.end_headers()
         self.wfile.flush()
         if scenario == "garbage":
             data = bytes(range(256)) * 20
+        if scenario == "stalled":
+            data = data[: data.index(b"\n\n") + 2]
         if scenario in ("silent", "cut"):
             data = data[: len(data) // 2]
         if scenario == "early_cut" and count <= 1:
@@ -469,7 +579,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             at += step
             size = size % 13 + 1
-        if scenario == "silent":
+        if scenario in ("silent", "stalled"):
             self.close_connection = True
             stopping.wait(30)
             return None

@@ -1,4 +1,4 @@
-"""The best loop one would write by hand in Python: decode, call, encode, one write per read. It knows one function,
+"""The best loop one would write by hand in Python: decode, call, encode, one write per read. It knows two functions,
 takes no blobs and checks nothing."""
 
 import json
@@ -13,7 +13,11 @@ def add(a, b):
     return a + b
 
 
-FUNCTIONS = {"add": add}
+def echo(text):
+    return text
+
+
+FUNCTIONS = {"add": add, "echo": echo}
 
 
 def main():

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "openai/codec.h"
+#include "openai/openai_codec.h"
 
 namespace sabir::models {
 namespace {
@@ -20,6 +20,22 @@ std::string arguments_text(const json::object& function) {
   return arguments->is_string() ? std::string(arguments->get_string()) : json::serialize(*arguments);
 }
 
+// As they came, but for the thinking of other providers, which is none of this API's fields. Errors: a picture that is none.
+Result<json::array> own_messages(const json::array& messages) {
+  json::array out = messages;
+  for (auto& message : out) {
+    if (!message.is_object()) return fail(ErrorCode::kInvalidArguments, "a message is not an object");
+    message.get_object().erase("reasoning_details");
+    const auto* content = message.get_object().if_contains("content");
+    if (content == nullptr || !content->is_array()) continue;
+    for (const auto& part : content->get_array()) {
+      if (!part.is_object()) return fail(ErrorCode::kInvalidArguments, "a part of a message's content is not an object");
+      if (auto image = image_of(part.get_object()); !image) return fail(std::move(image.error()));
+    }
+  }
+  return out;
+}
+
 std::string finish_of(std::string_view reason, bool has_calls, bool refused) {
   if (refused) return "content_filter";
   if (reason == "function_call" || (has_calls && (reason.empty() || reason == "stop"))) return "tool_calls";
@@ -31,31 +47,45 @@ void read_usage(const json::object& answer, Usage& usage) {
   if (value == nullptr || !value->is_object()) return;
   usage.input_tokens = int_or(value->get_object(), "prompt_tokens", usage.input_tokens);
   usage.output_tokens = int_or(value->get_object(), "completion_tokens", usage.output_tokens);
+  usage.cached_tokens = details_of(value->get_object(), "prompt_tokens_details", "cached_tokens", usage.cached_tokens);
+  usage.cache_write_tokens = details_of(value->get_object(), "prompt_tokens_details", "cache_write_tokens", usage.cache_write_tokens);
+  usage.reasoning_tokens = details_of(value->get_object(), "completion_tokens_details", "reasoning_tokens", usage.reasoning_tokens);
+}
+
+// Thinking has no field in OpenAI's Chat Completions; compatible servers call it by either name.
+std::string_view reasoning_of(const json::object& message) {
+  const auto text = string_or(message, "reasoning_content");
+  return text.empty() ? string_or(message, "reasoning") : text;
 }
 
 class ChatCodec final : public Codec {
  public:
   std::string path() const override { return "/chat/completions"; }
 
-  Result<json::object> body(const Request& request, const OpenAiOptions& options, bool stream) const override {
+  Result<json::object> body(const Request& request, const Endpoint& endpoint, bool stream) const override {
+    auto messages = own_messages(request.messages);
+    if (!messages) return fail(std::move(messages.error()));
     json::object body;
-    body["model"] = options.model;
-    body["messages"] = request.messages;
+    body["model"] = endpoint.model;
+    body["messages"] = std::move(*messages);
     if (!request.tools.empty()) body["tools"] = request.tools;
     if (stream) {
       body["stream"] = true;
       body["stream_options"] = json::object{{"include_usage", true}};
     }
-    if (request.output_schema) {
+    if (request.output_schema && !endpoint.native_schema) {
+      body["messages"].get_array().insert(body["messages"].get_array().begin(),
+                                          json::object{{"role", "system"}, {"content", schema_instruction(*request.output_schema)}});
+    } else if (request.output_schema) {
       const json::value schema = *request.output_schema;
       body["response_format"] = json::object{
           {"type", "json_schema"},
           {"json_schema", json::object{{"name", "answer"}, {"schema", schema}, {"strict", fits_strict_mode(schema)}}}};
     }
-    for (const auto& member : merged_parameters(request, options)) {
+    for (const auto& member : merged_parameters(request, endpoint)) {
       const auto key = member.key();
       if (key == "max_tokens" || key == "max_output_tokens" || key == "max_completion_tokens") {
-        body[is_openai_host(options.base_url) || key == "max_completion_tokens" ? "max_completion_tokens" : "max_tokens"] =
+        body[is_openai_host(endpoint.base_url) || key == "max_completion_tokens" ? "max_completion_tokens" : "max_tokens"] =
             member.value();
       } else {
         body[key] = member.value();
@@ -77,6 +107,7 @@ class ChatCodec final : public Codec {
     if (const auto* message = choice.if_contains("message"); message != nullptr && message->is_object()) {
       const auto& object = message->get_object();
       reply.content = content_text(object.if_contains("content"));
+      reply.reasoning = reasoning_of(object);
       if (const auto refusal = string_or(object, "refusal"); !refusal.empty()) {
         refused = true;
         if (reply.content.empty()) reply.content = refusal;
@@ -125,6 +156,10 @@ class ChatCodec final : public Codec {
       reply_.content += text;
       if (on_event) on_event(Event{.content = std::move(text)});
     };
+    if (const auto thought = reasoning_of(change); !thought.empty()) {
+      reply_.reasoning += thought;
+      if (on_event) on_event(Event{.content = {}, .reasoning = std::string(thought)});
+    }
     say(content_text(change.if_contains("content")));
     if (const auto refusal = string_or(change, "refusal"); !refusal.empty()) {
       refused_ = true;
@@ -151,6 +186,10 @@ class ChatCodec final : public Codec {
     reply_.finish_reason = finish_of(finish_, !reply_.tool_calls.empty(), refused_);
     return std::move(reply_);
   }
+
+  std::string_view text() const override { return reply_.content; }
+  std::string_view reasoning() const override { return reply_.reasoning; }
+  bool begun() const override { return !reply_.content.empty() || !reply_.reasoning.empty() || !calls_.empty(); }
 
  private:
   Result<void> take_call(const json::object& item) {

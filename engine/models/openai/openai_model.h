@@ -1,12 +1,11 @@
-// OpenAiModel: one model behind an OpenAI-compatible HTTP server. Sends, streams, retries; codec.h knows the formats.
+// OpenAiModel: one model behind an OpenAI-compatible HTTP server; one try.
 //
-// Threads: complete() from any thread, any number at once. Retries follow Retry-After or a doubling pause with jitter,
-// and happen only while nothing of the answer has been handed to `on_event`.
+// Threads: as HttpModel.
 #pragma once
 
 #include <memory>
 
-#include "openai/options.h"
+#include "openai/openai_options.h"
 #include "sabir/models/model.h"
 #include "sabir/net/http_client.h"
 #include "sabir/secrets/secrets.h"

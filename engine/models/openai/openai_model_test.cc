@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "policy/policy_model.h"
 #include "sabir/base/ids.h"
 #include "stand_ins/stand_in.h"
 
@@ -41,17 +42,22 @@ class OpenAiModelTest : public ::testing::TestWithParam<OpenAiApi> {
     // A fresh id per test keeps the stand-in's counts apart.
     scenario_ = scenario + "." + new_id();
     options.base_url = server_->url("/" + scenario_ + "/v1");
-    options.first_pause = 10ms;
     return options;
   }
   Result<Reply> ask(const OpenAiOptions& options, Request request, bool stream = true) {
     if (request.messages.empty()) request.messages = messages_of(R"([{"role": "user", "content": "hello"}])");
     streamed_.clear();
+    thought_.clear();
     pieces_ = 0;
-    const auto model = make_openai_model(options, client_, secrets_);
+    PolicyOptions policy;
+    policy.retries = retries_;
+    policy.first_pause = 10ms;
+    const auto model = make_policy_model({options.alias, make_openai_model(options, client_, secrets_), policy,
+                                          PolicyStates().of(options.alias, policy.breaker, policy.limits)}, {});
     if (!stream) return model->complete(request, {});
     return model->complete(request, [&](const Event& event) {
       streamed_ += event.content;
+      thought_ += event.reasoning;
       ++pieces_;
     });
   }
@@ -66,8 +72,10 @@ class OpenAiModelTest : public ::testing::TestWithParam<OpenAiApi> {
   static tests::StandIn* server_;
   std::shared_ptr<net::HttpClient> client_ = std::make_shared<net::HttpClient>();
   std::shared_ptr<secrets::Secrets> secrets_ = std::make_shared<secrets::Secrets>("/nonexistent");
+  int retries_ = 3;
   std::string scenario_;
   std::string streamed_;
+  std::string thought_;
   int pieces_ = 0;
 };
 tests::StandIn* OpenAiModelTest::server_ = nullptr;
@@ -87,7 +95,63 @@ TEST_P(OpenAiModelTest, AnAnswerIsStreamedAndReturnedWhole) {
     EXPECT_EQ(reply->provider, "openai");
     EXPECT_EQ(reply->usage.input_tokens, 11);
     EXPECT_EQ(reply->usage.output_tokens, 5);
+    EXPECT_EQ(reply->usage.cached_tokens, 4);
+    EXPECT_EQ(reply->usage.reasoning_tokens, 2);
   }
+}
+
+TEST_P(OpenAiModelTest, ThinkingIsShownApartAndGoesBackWithTheResultsWhereItIsSealed) {
+  for (const bool stream : {true, false}) {
+    Request request;
+    request.tools = two_tools();
+    request.messages = messages_of(R"([{"role": "user", "content": "hello"}])");
+    const auto first = ask(options("reasoning"), request, stream);
+    ASSERT_TRUE(first) << to_text(first.error());
+    EXPECT_EQ(first->reasoning, "The user wants something: été.");
+    EXPECT_EQ(first->content, "");
+    if (stream) {
+      EXPECT_EQ(thought_, first->reasoning);
+      EXPECT_EQ(streamed_, "");
+    }
+    ASSERT_EQ(first->tool_calls.size(), 2U);
+    EXPECT_EQ(first->reasoning_details.size(), GetParam() == OpenAiApi::kChat ? 0U : 1U);
+    json::array calls;
+    for (const auto& call : first->tool_calls) {
+      calls.push_back({{"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments_json}}}});
+    }
+    json::array details = first->reasoning_details;
+    details.push_back(json::object{{"provider", "anthropic"}, {"type", "thinking"}, {"thinking", "another's"}, {"signature", "s"}});
+    request.messages.push_back(json::object{{"role", "assistant"}, {"content", nullptr}, {"tool_calls", calls}, {"reasoning_details", details}});
+    request.messages.push_back(json::object{{"role", "tool"}, {"tool_call_id", "call_0"}, {"content", "1"}});
+    request.messages.push_back(json::object{{"role", "tool"}, {"tool_call_id", "call_1"}, {"content", "2"}});
+    const auto second = ask(options("reasoning"), request, stream);
+    ASSERT_TRUE(second) << to_text(second.error());
+    EXPECT_EQ(second->content, "Results: 1; 2");
+    EXPECT_EQ(json::serialize(last_body()).find("another's"), std::string::npos);
+  }
+}
+
+TEST_P(OpenAiModelTest, PicturesGoByAddressAndByTheirBytes) {
+  Request request;
+  request.messages = messages_of(R"([{"role": "user", "content": [
+    {"type": "text", "text": "hello"},
+    {"type": "image_url", "image_url": {"url": "https://example.test/cat.png", "detail": "low"}},
+    {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}])");
+  const auto reply = ask(options("ok"), request);
+  ASSERT_TRUE(reply) << to_text(reply.error());
+  EXPECT_THAT(reply->content, StartsWith("You said: hello"));
+  if (GetParam() == OpenAiApi::kChat) {
+    EXPECT_EQ(last_body().at("messages"), json::value(request.messages));
+  } else {
+    const auto content = last_body().at("input").at(0).at("content").get_array();
+    EXPECT_EQ(content[1], (json::value{{"type", "input_image"}, {"detail", "low"}, {"image_url", "https://example.test/cat.png"}}));
+    EXPECT_EQ(content[2], (json::value{{"type", "input_image"}, {"detail", "auto"}, {"image_url", "data:image/png;base64,iVBORw0KGgo="}}));
+  }
+  request.messages = {json::object{{"role", "user"}, {"content", {{{"type", "image_url"}, {"image_url", {{"url", "cat.png"}}}}}}}};
+  const auto refused = ask(options("ok"), request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArguments);
+  EXPECT_THAT(refused.error().hint, HasSubstr("data:image/png;base64"));
 }
 
 TEST_P(OpenAiModelTest, WithoutAListenerNothingIsStreamed) {
@@ -338,11 +402,54 @@ TEST_P(OpenAiModelTest, CancellingEndsAStreamInTheMiddle) {
 TEST_P(OpenAiModelTest, AnUnreachableServerIsNamed) {
   auto nowhere = options("ok");
   nowhere.base_url = "http://127.0.0.1:1/v1";
-  nowhere.retries = 1;
+  retries_ = 1;
   const auto reply = ask(nowhere, {});
   ASSERT_FALSE(reply);
   EXPECT_EQ(reply.error().code, ErrorCode::kModelUnreachable);
   EXPECT_THAT(reply.error().message, HasSubstr("127.0.0.1:1"));
+}
+
+TEST_P(OpenAiModelTest, ASchemaIsToldWhereTheServerCannotHoldToIt) {
+  auto by_prompt = options("told");
+  by_prompt.native_schema = false;
+  Request request;
+  request.messages = messages_of(R"([{"role": "user", "content": "hello"}])");
+  request.output_schema = parse_json(R"({"type": "object", "properties": {"city": {"type": "string"}}})")->get_object();
+  const auto reply = ask(by_prompt, request);
+  ASSERT_TRUE(reply) << to_text(reply.error());
+  EXPECT_EQ(reply->content, R"({"city": "Paris"})");
+}
+
+class EmbeddingsTest : public OpenAiModelTest {
+ protected:
+  Result<Embeddings> embed(const std::string& scenario, EmbedRequest request) {
+    const auto model = make_openai_model(options(scenario), client_, secrets_);
+    PolicyOptions policy;
+    return make_policy_model({"e", model, policy, PolicyStates().of("e", policy.breaker, policy.limits)}, {})->embed(request);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Embeddings, EmbeddingsTest, ::testing::Values(OpenAiApi::kResponses));
+
+TEST_P(EmbeddingsTest, EachTextGetsItsVectorWhateverTheOrderTheyCameIn) {
+  EmbedRequest request{.texts = {"a", "bb", "ccc"}};
+  const auto out = embed("ok", request);
+  ASSERT_TRUE(out) << to_text(out.error());
+  EXPECT_EQ(out->vectors, (std::vector<std::vector<float>>{{0.1F, 0.5F, 0.5F}, {0.2F, 0.5F, 0.5F}, {0.3F, 0.5F, 0.5F}}));
+  EXPECT_EQ(out->usage.input_tokens, 7);
+  EXPECT_EQ(out->model, "gpt-test-stand-in");
+  EXPECT_EQ(out->provider, "openai");
+  EXPECT_EQ(out->alias, "e");
+  request.parameters = {{"dimensions", 5}};
+  EXPECT_EQ(embed("ok", request)->vectors.front().size(), 5U);
+}
+
+TEST_P(EmbeddingsTest, WhatIsNoSetOfVectorsIsRefused) {
+  EXPECT_THAT(embed("embed_short", {.texts = {"a", "b"}}).error().message, HasSubstr("1 embeddings for 2 texts"));
+  EXPECT_THAT(embed("embed_ragged", {.texts = {"a", "b"}}).error().message, HasSubstr("differ in length"));
+  EXPECT_EQ(embed("ok", {.texts = {}}).error().code, ErrorCode::kInvalidArguments);
+  EXPECT_EQ(embed("ok", {.texts = {"a", ""}}).error().code, ErrorCode::kInvalidArguments);
+  EXPECT_EQ(embed("ok", {.texts = std::vector<std::string>(2049, "a")}).error().code, ErrorCode::kInvalidArguments);
+  EXPECT_THAT(embed("down", {.texts = {"a"}}).error().message, HasSubstr("answered 503"));
 }
 
 class ChatModelTest : public OpenAiModelTest {};

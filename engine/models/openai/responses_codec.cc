@@ -1,6 +1,6 @@
 #include <map>
 
-#include "openai/codec.h"
+#include "openai/openai_codec.h"
 #include "sabir/base/text.h"
 
 namespace sabir::models {
@@ -23,17 +23,14 @@ Result<json::value> content_parts(const json::value& content, std::string_view r
     if (!part.is_object()) return fail(unsupported("a part of a message's content is not an object"));
     const auto& object = part.get_object();
     const auto type = string_or(object, "type");
+    auto image = role == "assistant" ? Result<std::optional<Image>>(std::nullopt) : image_of(object);
+    if (!image) return fail(std::move(image.error()));
     if (type == "text") {
       parts.push_back(json::object{{"type", text_type}, {"text", string_or(object, "text")}});
     } else if (type == "refusal" && role == "assistant") {
       parts.push_back(object);
-    } else if (type == "image_url" && role != "assistant") {
-      json::object image{{"type", "input_image"}, {"detail", "auto"}};
-      if (const auto* url = object.if_contains("image_url"); url != nullptr && url->is_object()) {
-        image["image_url"] = string_or(url->get_object(), "url");
-        if (const auto detail = string_or(url->get_object(), "detail"); !detail.empty()) image["detail"] = detail;
-      }
-      parts.push_back(std::move(image));
+    } else if (*image) {
+      parts.push_back(json::object{{"type", "input_image"}, {"detail", (*image)->detail.empty() ? "auto" : (*image)->detail}, {"image_url", (*image)->url}});
     } else {
       return fail(unsupported("the Responses API takes no content part of type '" + std::string(type) + "' here"));
     }
@@ -53,6 +50,14 @@ Result<json::array> input_items(const json::array& messages) {
                                    {"call_id", string_or(object, "tool_call_id")},
                                    {"output", content_text(content)}});
       continue;
+    }
+    if (const auto* details = object.if_contains("reasoning_details"); role == "assistant" && details != nullptr && details->is_array()) {
+      for (const auto& detail : details->get_array()) {
+        if (!detail.is_object() || string_or(detail.get_object(), "provider") != "openai") continue;
+        json::object item = detail.get_object();
+        item.erase("provider");
+        items.push_back(std::move(item));
+      }
     }
     const auto* calls = object.if_contains("tool_calls");
     const bool has_calls = role == "assistant" && calls != nullptr && calls->is_array() && !calls->get_array().empty();
@@ -110,17 +115,47 @@ void read_usage(const json::object& answer, Usage& usage) {
   if (value == nullptr || !value->is_object()) return;
   usage.input_tokens = int_or(value->get_object(), "input_tokens", usage.input_tokens);
   usage.output_tokens = int_or(value->get_object(), "output_tokens", usage.output_tokens);
+  usage.cached_tokens = details_of(value->get_object(), "input_tokens_details", "cached_tokens", usage.cached_tokens);
+  usage.cache_write_tokens = details_of(value->get_object(), "input_tokens_details", "cache_write_tokens", usage.cache_write_tokens);
+  usage.reasoning_tokens = details_of(value->get_object(), "output_tokens_details", "reasoning_tokens", usage.reasoning_tokens);
+}
+
+std::string parts_text(const json::value* parts) {
+  std::string text;
+  if (parts == nullptr || !parts->is_array()) return text;
+  for (const auto& part : parts->get_array()) {
+    if (!part.is_object()) continue;
+    const auto piece = string_or(part.get_object(), "text");
+    if (!text.empty() && !piece.empty()) text += "\n\n";
+    text += piece;
+  }
+  return text;
+}
+
+// Thinking: what is shown of it, and, where it was asked for (include: [reasoning.encrypted_content]), the whole of it under a
+// seal, which goes back with the results of the calls.
+void read_reasoning(const json::object& item, Reply& reply) {
+  std::string text = parts_text(item.if_contains("summary"));
+  if (text.empty()) text = parts_text(item.if_contains("content"));
+  if (!reply.reasoning.empty() && !text.empty()) reply.reasoning += "\n\n";
+  reply.reasoning += text;
+  const auto sealed = string_or(item, "encrypted_content");
+  if (sealed.empty()) return;
+  const auto* summary = item.if_contains("summary");
+  json::object kept{{"provider", "openai"}, {"type", "reasoning"}, {"id", string_or(item, "id")}, {"encrypted_content", sealed}};
+  kept["summary"] = summary != nullptr && summary->is_array() ? *summary : json::value(json::array());
+  reply.reasoning_details.push_back(std::move(kept));
 }
 
 class ResponsesCodec final : public Codec {
  public:
   std::string path() const override { return "/responses"; }
 
-  Result<json::object> body(const Request& request, const OpenAiOptions& options, bool stream) const override {
+  Result<json::object> body(const Request& request, const Endpoint& endpoint, bool stream) const override {
     auto items = input_items(request.messages);
     if (!items) return fail(std::move(items.error()));
     json::object body;
-    body["model"] = options.model;
+    body["model"] = endpoint.model;
     body["input"] = std::move(*items);
     body["store"] = false;  // the conversation lives in the project's memory, not on the server
     if (stream) body["stream"] = true;
@@ -129,7 +164,7 @@ class ResponsesCodec final : public Codec {
       if (!tools) return fail(std::move(tools.error()));
       body["tools"] = std::move(*tools);
     }
-    for (const auto& member : merged_parameters(request, options)) {
+    for (const auto& member : merged_parameters(request, endpoint)) {
       const auto key = member.key();
       if (key == "max_tokens" || key == "max_completion_tokens" || key == "max_output_tokens") {
         body["max_output_tokens"] = member.value();
@@ -151,7 +186,9 @@ class ResponsesCodec final : public Codec {
         body[key] = member.value();
       }
     }
-    if (request.output_schema) {
+    if (request.output_schema && !endpoint.native_schema) {
+      body["instructions"] = schema_instruction(*request.output_schema);
+    } else if (request.output_schema) {
       const json::value schema = *request.output_schema;
       member_object(body, "text")["format"] = json::object{
           {"type", "json_schema"}, {"name", "answer"}, {"schema", schema}, {"strict", fits_strict_mode(schema)}};
@@ -191,6 +228,16 @@ class ResponsesCodec final : public Codec {
       if (type == "response.refusal.delta") refused_ = true;
       text_ += text;
       if (on_event && !text.empty()) on_event(Event{.content = std::move(text)});
+    } else if (type == "response.reasoning_summary_text.delta" || type == "response.reasoning_text.delta") {
+      const std::string text(string_or(object, "delta"));
+      // Summaries come in parts, which are paragraphs.
+      const std::int64_t part = int_or(object, "summary_index", int_or(object, "content_index", 0));
+      const bool next = !reasoning_.empty() && (part != part_ || index != part_item_) && !text.empty();
+      part_ = part;
+      part_item_ = index;
+      const std::string piece = (next ? "\n\n" : "") + text;
+      reasoning_ += piece;
+      if (on_event && !piece.empty()) on_event(Event{.content = {}, .reasoning = piece});
     } else if (type == "response.output_item.added" || type == "response.output_item.done") {
       const auto* item = object.if_contains("item");
       if (item == nullptr || !item->is_object() || string_or(item->get_object(), "type") != "function_call") return {};
@@ -228,6 +275,13 @@ class ResponsesCodec final : public Codec {
     Reply reply;
     bool refused = refused_;
     reply.content = text_;
+    // Sealed thinking is in the last event only.
+    if (const auto* output = final_->if_contains("output"); output != nullptr && output->is_array()) {
+      for (const auto& item : output->get_array()) {
+        if (item.is_object() && string_or(item.get_object(), "type") == "reasoning") read_reasoning(item.get_object(), reply);
+      }
+    }
+    if (!reasoning_.empty()) reply.reasoning = reasoning_;
     for (auto& [index, call] : calls_) {
       if (call.id.empty()) call.id = "call_" + std::to_string(index);
       reply.tool_calls.push_back(std::move(call));
@@ -236,7 +290,7 @@ class ResponsesCodec final : public Codec {
     if (reply.content.empty() && reply.tool_calls.empty()) {
       if (const auto* output = final_->if_contains("output"); output != nullptr && output->is_array()) {
         for (const auto& item : output->get_array()) {
-          if (item.is_object()) read_item(item.get_object(), reply, refused);
+          if (item.is_object() && string_or(item.get_object(), "type") != "reasoning") read_item(item.get_object(), reply, refused);
         }
       }
     }
@@ -244,10 +298,16 @@ class ResponsesCodec final : public Codec {
     return reply;
   }
 
+  std::string_view text() const override { return text_; }
+  std::string_view reasoning() const override { return reasoning_; }
+  bool begun() const override { return !text_.empty() || !reasoning_.empty() || !calls_.empty(); }
+
  private:
   static void read_item(const json::object& item, Reply& reply, bool& refused) {
     const auto type = string_or(item, "type");
-    if (type == "function_call") {
+    if (type == "reasoning") {
+      read_reasoning(item, reply);
+    } else if (type == "function_call") {
       ToolCall call{std::string(string_or(item, "call_id")), std::string(string_or(item, "name")),
                     std::string(string_or(item, "arguments"))};
       if (call.id.empty()) call.id = "call_" + std::to_string(reply.tool_calls.size());
@@ -281,6 +341,9 @@ class ResponsesCodec final : public Codec {
 
   std::map<std::int64_t, ToolCall> calls_;  // by output_index
   std::string text_;
+  std::string reasoning_;
+  std::int64_t part_ = 0;       // of the summary, and of which item
+  std::int64_t part_item_ = 0;
   std::optional<json::object> final_;
   bool refused_ = false;
 };

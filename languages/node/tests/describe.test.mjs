@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import {spawnSync} from "node:child_process";
 import fs from "node:fs";
 import Module from "node:module";
+import os from "node:os";
 import path from "node:path";
 import {test} from "node:test";
 import {fileURLToPath} from "node:url";
@@ -34,6 +35,37 @@ if (process.argv.includes("--write")) {
     const types = Array.from({length: 40}, (_, i) => `type T${i} = {a: T${i + 1}; b: T${i + 1}};`).join("\n");
     const {functions} = describe("p.ts", `${types}\ntype T40 = string;\nexport function f(t: T0) {}`);
     assert.match(functions[0].warnings[0], /too large to describe/);
+  });
+
+  test("types come from siblings, in circles and from files that cannot be read, and the siblings are told", (context) => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sabir-describe-"));
+    const before = process.cwd();
+    process.chdir(folder);
+    context.after(() => {
+      process.chdir(before);
+      fs.rmSync(folder, {recursive: true});
+    });
+    const write = (name, ...lines) => {
+      fs.mkdirSync(path.dirname(name), {recursive: true});
+      fs.writeFileSync(name, lines.join("\n"));
+    };
+    write("a.ts", 'export * from "./b.ts";', 'export {Lost} from "./b.ts";', 'import type {Down} from "./b.ts";', "export interface Up { down?: Down }");
+    write("b.ts", 'export * from "./a.ts";', 'export {Lost} from "./a.ts";', 'import type {Up} from "./a.ts";', "export interface Down { up: Up; n: number }");
+    write("broken.ts", "export type Broken = {");
+    write("kinds/index.ts", 'export type Kind = "x" | "y";', "export default interface Whole { kind: Kind }");
+    const source = ['import type {Up, Lost, Never} from "./a.js";', 'import type {Broken} from "./broken.ts";', 'import type Whole from "./kinds";',
+      'import type {Kind as K} from "./kinds/index.ts";', 'import * as kinds from "./kinds";',
+      "export function f(up: Up, lost: Lost, never: Never, broken: Broken, whole: Whole, k: K, all: kinds.Kind[]) {}"].join("\n");
+    const told = describe("main.ts", source);
+    const [{parameters, warnings}] = told.functions;
+    const schemas = Object.fromEntries(parameters.map(({name, schema}) => [name, plain(schema)]));
+    assert.deepEqual(schemas.up.properties.down.properties.n, {type: "number"});
+    assert.deepEqual([schemas.lost, schemas.never, schemas.broken], [{}, {}, {}]);
+    assert.deepEqual(schemas.whole.properties.kind, {type: "string", enum: ["x", "y"]});
+    assert.deepEqual([schemas.k, schemas.all], [{type: "string", enum: ["x", "y"]}, {type: "array", items: {type: "string", enum: ["x", "y"]}}]);
+    assert.equal(warnings.length, 3);
+    assert.deepEqual(told.depends, ["a.ts", "b.ts", "broken.ts", "kinds/index.ts"]);
+    assert.equal(describe("other.ts", "export function g(a: string) {}").depends, undefined);
   });
 
   test("deep nesting is an answer, not a crash", () => {

@@ -318,6 +318,33 @@ test("a cancelled wait for the engine ends, and so does one on the signal", asyn
   }
 });
 
+test("a parameter of type AbortSignal is filled in, and aborted when the call is cancelled", async (t) => {
+  const worker = await Worker.start(t);
+  worker.file(X, `
+    /**
+     * @param {number} a
+     * @param {AbortSignal} signal
+     * @param {number} [b]
+     */
+    export const arrives = (a, signal, b = 3) => [a, signal instanceof AbortSignal, signal.aborted, b];
+    /** @param {{a: number, signal?: AbortSignal}} options */
+    export const inside = ({a, signal}) => [a, signal instanceof AbortSignal];
+    /** @param {AbortSignal} signal */
+    export async function waits(signal) {
+      const sabir = await import("sabir");
+      sabir.progress(0);
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    }`);
+  assert.deepEqual(await worker.value("arrives", {a: 1, b: 2}), [1, true, false, 2]);
+  assert.deepEqual(await worker.value("arrives", {a: 1}), [1, true, false, 3]);
+  assert.deepEqual(await worker.value("inside", {a: 1}), [1, true]);
+  worker.send({id: 60, method: "call", params: worker.params("waits", {})});
+  await worker.receive();
+  worker.send({method: "cancel", params: {id: 60, reason: "deadline"}});
+  const answer = await worker.receive();
+  assert.deepEqual([answer.id, answer.error.data.type], [60, "cancelled"]);
+});
+
 test("an error of the engine that is not caught names its cause", async (t) => {
   const worker = await Worker.start(t);
   worker.file(X, `import * as sabir from "sabir";

@@ -112,6 +112,10 @@ def test_what_json_cannot_carry_is_said_before_it_is_sent(project):
         sabir.memory.put("k", {"a": float("nan")})
     with pytest.raises(sabir.Error, match="type object has no JSON form"):
         sabir.call("echo", value=object())
+    for value, why in ((float("inf"), "inf is not a JSON number"), ("\ud800", "lone surrogate"), ({"a": [2 ** 2000]}, "over 300 digits")):
+        with pytest.raises(sabir.Error, match=why):
+            sabir.call("echo", value=value)
+    assert sabir.call("echo", value=[2 ** 70, "\U0001f600", -0.5])["arguments"] == {"value": [2 ** 70, "\U0001f600", -0.5]}
     assert sabir.call("echo", value=1)["arguments"] == {"value": 1}
 
 

@@ -94,6 +94,119 @@ def test_a_value_that_does_not_convert_names_its_path(worker):
     assert worker.error("go", {"trip": {"nights": 1}})["data"]["type"] == "invalid_arguments"
 
 
+def test_numbers_arrive_as_what_the_annotation_says(worker):
+    worker.file(X, """
+        from typing import Dict, List, Optional, Union
+        def kinds(a: int, b: float, c: List[float], d: Dict[str, int], e: Optional[float], f: Union[int, float], g: "float" = 1):
+            return [repr(a), repr(b), repr(c), repr(d), repr(e), repr(f), repr(g)]
+        def plain(a: int, b: float = 2.0):
+            return repr((a, b))
+    """)
+    names = list("abcdefg")
+    assert worker.value("kinds", {"a": 3.0, "b": 5, "c": [1, 2.5], "d": {"x": 2.0}, "e": 7, "f": 4, "g": 2}, positional=names) == [
+        "3", "5.0", "[1.0, 2.5]", "{'x': 2}", "7.0", "4", "2.0"]
+    assert worker.value("plain", {"a": 4.0, "b": 1}, positional=["a", "b"]) == "(4, 1.0)"
+    assert worker.value("plain", {"a": 2 ** 80}, positional=["a"]) == "(%d, 2.0)" % 2 ** 80
+    assert worker.error("plain", {"a": 1, "b": 10 ** 400}, positional=["a", "b"])["message"] == "argument /b: the integer is too large for a float"
+
+
+def test_integers_are_unbounded_until_other_readers_give_up(worker):
+    worker.file(X, """
+        def power(n: int):
+            return 2 ** n
+    """)
+    assert worker.value("power", {"n": 64}) == 2 ** 64
+    assert worker.value("power", {"n": 900}) == 2 ** 900
+    error = worker.error("power", {"n": 20000})
+    assert error["data"]["type"] == "invalid_result" and "over 300 digits" in error["message"]
+    assert worker.value("power", {"n": 1}) == 2
+
+
+def test_variadic_arguments_are_converted_one_by_one(worker):
+    worker.file(X, """
+        from datetime import date
+        def days(*days: date, **named: date):
+            return [day.year for day in days] + [day.month for day in named.values()]
+        def real(*numbers: float, **named: float):
+            return repr((numbers, named))
+    """)
+    extra = {"positional": [], "variadic": "days", "keyword_variadic": "named"}
+    assert worker.value("days", {"days": ["2026-01-02"], "named": {"a": "2027-03-04"}}, **extra) == [2026, 3]
+    assert worker.value("real", {"numbers": [1], "named": {"a": 2}}, positional=[], variadic="numbers", keyword_variadic="named") == "((1.0,), {'a': 2.0})"
+    assert "argument /days/1: 'x' is not a date" in worker.error("days", {"days": ["2026-01-02", "x"]}, **extra)["message"]
+
+
+def test_durations_go_both_ways(worker):
+    worker.file(X, """
+        from datetime import timedelta
+        def twice(length: timedelta) -> timedelta:
+            return length * 2
+    """)
+    for given, expected in (("PT1M30S", "PT3M"), (90, "PT3M"), (0.25, "PT0.5S"), ("P1DT0.5S", "P2DT1S"), ("-P1D", "-P2D"), ("P1W", "P14D"), (0, "PT0S")):
+        assert worker.value("twice", {"length": given}) == expected
+    for wrong in ("P", "PT", "1:30", "P1Y", "P1DT"):
+        assert worker.error("twice", {"length": wrong})["data"]["type"] == "invalid_arguments"
+
+
+def test_types_that_only_a_type_checker_imports_are_found(worker):
+    worker.file("functions/python/shapes.py", """
+        from dataclasses import dataclass
+        @dataclass
+        class Box:
+            width: float
+    """)
+    worker.file(X, """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING, List
+        if TYPE_CHECKING:
+            from datetime import date
+            from nowhere import Nothing
+            from .shapes import Box
+        def widths(boxes: List[Box], day: date, other: Nothing):
+            return [box.width for box in boxes], day.year, other
+    """)
+    assert worker.value("widths", {"boxes": [{"width": 2}], "day": "2026-01-02", "other": {"a": 1}}) == [[2.0], 2026, {"a": 1}]
+
+
+def test_pydantic_refuses_with_the_path_in_the_argument(worker):
+    pytest.importorskip("pydantic")
+    worker.file(X, """
+        from typing import List, Union
+        from typing_extensions import Annotated
+        from pydantic import AfterValidator, BaseModel, Field, field_validator
+        class Line(BaseModel):
+            item: str = Field(alias="name")
+            count: int = Field(1, gt=0)
+            @field_validator("item")
+            @classmethod
+            def known(cls, value):
+                if value == "unicorn":
+                    raise ValueError("there are none")
+                return value
+        class Order(BaseModel):
+            lines: List[Line]
+        class Note(BaseModel):
+            text: str
+        def total(order: Order) -> int:
+            return sum(line.count for line in order.lines)
+        def either(what: Union[Order, Note]):
+            return what
+        def even(n: Annotated[int, AfterValidator(lambda n: n + n % 2)]):
+            return n
+        def broken(what: "Union[Order, Missing]"):
+            return type(what).__name__
+    """)
+    assert worker.value("total", {"order": {"lines": [{"name": "a", "count": 2}, {"name": "b"}]}}) == 3
+    error = worker.error("total", {"order": {"lines": [{"name": "a"}, {"name": "unicorn", "count": 0}]}})
+    assert error["data"]["type"] == "invalid_arguments"
+    assert error["message"].startswith("argument /order/lines/1/name: Value error, there are none; /order/lines/1/count: ")
+    assert "argument /order/lines/0/name: Field required" in worker.error("total", {"order": {"lines": [{}]}})["message"]
+    assert worker.value("either", {"what": {"text": "x"}}) == {"text": "x"}
+    assert worker.value("either", {"what": {"lines": [{"name": "a"}]}}) == {"lines": [{"name": "a", "count": 1}]}
+    assert worker.value("even", {"n": 3}) == 4
+    assert worker.value("broken", {"what": {"text": "x"}}) == "dict"
+
+
 def test_results_become_json(worker):
     worker.file(X, """
         import collections, dataclasses, datetime, decimal, enum, pathlib, uuid
@@ -106,7 +219,7 @@ def test_results_become_json(worker):
             x: int
             y: "Point" = None
         class Model:
-            def model_dump(self, mode):
+            def model_dump(self, mode, by_alias):
                 return {"mode": mode}
         class Row(collections.namedtuple("Row", "a b")):
             pass
@@ -120,7 +233,7 @@ def test_results_become_json(worker):
     assert worker.value("all") == {
         "a": "red", "b": 3, "c": {"x": 1, "y": {"x": 2, "y": None}}, "d": "2026-01-02T03:04:05", "e": "2026-01-02", "f": "1.10",
         "g": [1, 2, 3], "h": "aGk=", "i": {"mode": "json"}, "j": "00000000-0000-0000-0000-000000000001", "k": "a/b", "l": [1, 2],
-        "m": [1], "n": {"1": "one", "null": 2, "red": 3}, "o": [0, 1, 2], "p": [1, 2], "q": 90.0, "r": {"x": 1}, "s": "01:02:00"}
+        "m": [1], "n": {"1": "one", "null": 2, "red": 3}, "o": [0, 1, 2], "p": [1, 2], "q": "PT1M30S", "r": {"x": 1}, "s": "01:02:00"}
 
 
 def test_unfit_results_name_their_place(worker):

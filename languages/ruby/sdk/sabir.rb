@@ -24,6 +24,15 @@ module Sabir
     Channel.request("functions.call", { "address" => address.to_s, "arguments" => arguments }, large: ["arguments"])["value"]
   end
 
+  # Calls a function and yields what it yields, as it comes; a function that yields nothing gives its one value. Without a
+  # block an Enumerator. Leaving early cancels the call.
+  def stream(address, **arguments, &block)
+    return enum_for(:stream, address, **arguments) unless block
+
+    Channel.stream("functions.call", { "address" => address.to_s, "arguments" => arguments, "stream" => true }, ["arguments"], &block)
+    nil
+  end
+
   # The project's functions: hashes with address, language, summary, input_schema, output_schema and effect.
   def functions
     Channel.request("functions.list", {}, again: true)["functions"]

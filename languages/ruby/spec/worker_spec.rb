@@ -224,4 +224,125 @@ RSpec.describe "The Ruby worker" do
     expect(value("child")).to eq("hi")
     expect(value("child")).to eq("hi")
   end
+
+  def begin_call(function, arguments = {})
+    start unless @socket
+    send_message({ id: "c", method: "call", params: { module: File.join(@folder, "functions/ruby/x.rb"), function: function,
+                                                      arguments: arguments, positional: arguments.keys } })
+  end
+
+  def wait_for(path)
+    sleep 0.01 until File.exist?(File.join(@folder, path))
+  end
+
+  it "raises Cancelled in a function that computes, and runs its ensure parts" do
+    file("functions/ruby/x.rb", <<~RUBY)
+      def spin(folder)
+        File.write(folder + "/begun", "")
+        loop { 1 + 1 }
+      rescue StandardError
+        "swallowed"
+      ensure
+        File.write(folder + "/cleaned", "")
+      end
+      def fine = 1
+    RUBY
+    begin_call("spin", { folder: @folder })
+    wait_for("begun")
+    send_message({ method: "cancel", params: { id: "c", reason: "client" } })
+    expect(receive.dig("error", "data", "type")).to eq("cancelled")
+    expect(File).to exist(File.join(@folder, "cleaned"))
+    expect(value("fine")).to eq(1)
+  end
+
+  it "ends a stream that is cancelled, in the enumerator's own ensure" do
+    file("functions/ruby/x.rb", <<~RUBY)
+      def ticks(folder)
+        Enumerator.new do |yielder|
+          loop { yielder << 1; sleep 0.01 }
+        ensure
+          File.write(folder + "/cleaned", "")
+        end
+      end
+    RUBY
+    begin_call("ticks", { folder: @folder })
+    expect(receive["method"]).to eq("chunk")
+    send_message({ method: "cancel", params: { id: "c", reason: "client" } })
+    answer = receive
+    answer = receive while answer["method"] == "chunk"
+    expect(answer.dig("error", "data", "type")).to eq("cancelled")
+    expect(File).to exist(File.join(@folder, "cleaned"))
+  end
+
+  it "cancels a sleeping function whose wait for the engine is over, and answers calls that came meanwhile" do
+    file("functions/ruby/x.rb", "require 'sabir'\ndef ask = Sabir.call('f') + sleep\ndef fine = 1\n")
+    begin_call("ask")
+    asked = receive
+    send_message({ id: asked["id"], result: { value: 1 } })
+    sleep 0.1
+    send_message({ id: "d", method: "call", params: { module: File.join(@folder, "functions/ruby/x.rb"), function: "fine", arguments: {} } })
+    send_message({ id: "p", method: "ping", params: {} })
+    expect(receive["id"]).to eq("p")
+    send_message({ method: "cancel", params: { id: "c", reason: "client" } })
+    expect(receive.dig("error", "data", "type")).to eq("cancelled")
+    expect(receive).to include("id" => "d", "result" => { "value" => 1 })
+  end
+
+  it "forgets a cancellation that comes when its call is over" do
+    file("functions/ruby/x.rb", "def nap = sleep(0.1) && 1\ndef fine = 2\n")
+    begin_call("nap")
+    sleep 0.05
+    send_message({ method: "cancel", params: { id: "other", reason: "client" } })
+    expect(receive["result"]["value"]).to eq(1)
+    send_message({ method: "cancel", params: { id: "c", reason: "client" } })
+    expect(value("fine")).to eq(2)
+  end
+
+  it "makes the types' own values of arguments" do
+    file("functions/ruby/x.rb", <<~RUBY)
+      require "set"
+      Item = Struct.new(:name, :price)
+      module Shop
+        class Order
+          attr_reader :items, :note
+          def initialize(items:, note: nil)
+            @items = items
+            @note = note
+          end
+        end
+      end
+      def classes(**values) = values.transform_values { |value| value.class.name.to_s.split("::").last }
+      def order(order) = [order.class.name.split("::").last, order.items.map(&:price), order.items.first.class.name.split("::").last]
+      def given(value) = value.inspect
+      def back = Shop::Order.new(items: [Item.new("a", 1)], note: "n")
+    RUBY
+    ways = { a: "symbol", b: "time", c: "date", d: "datetime", e: { set: nil }, f: "rational", g: "decimal", h: "float", i: "path" }
+    values = { a: "x", b: "2024-05-01T12:00:00Z", c: "2024-05-01", d: "2024-05-01T12:00:00Z", e: [1], f: 0.5, g: "1.10", h: 3, i: "a/b" }
+    expect(value("classes", values, positional: [], build: ways)).to eq(
+      "a" => "Symbol", "b" => "Time", "c" => "Date", "d" => "DateTime", "e" => "Set", "f" => "Rational", "g" => "BigDecimal", "h" => "Float",
+      "i" => "Pathname"
+    )
+    item = { class: "Item", order: %w[name price], made: "positional" }
+    whole = { class: "Shop::Order", order: %w[items note], made: "keywords", members: { items: { array: item } } }
+    expect(value("order", { order: { items: [{ name: "a", price: 2 }] } }, build: { order: whole })).to eq(["Order", [2], "Item"])
+    expect(value("given", { value: { a: "b" } }, build: { value: { record: { a: "symbol" } } })).to eq("{:a=>:b}")
+    expect(value("given", { value: nil }, build: { value: { any: ["symbol", { array: "symbol" }] } })).to eq("nil")
+    expect(value("given", { value: ["b"] }, build: { value: { any: ["symbol", { array: "symbol" }] } })).to eq("[:b]")
+    expect(value("back")).to eq("items" => [{ "name" => "a", "price" => 1 }], "note" => "n")
+    expect(error("given", { value: "never" }, build: { value: "date" })["data"]["type"]).to eq("invalid_arguments")
+  end
+
+  it "carries integers of any size and refuses what is no text" do
+    file("functions/ruby/x.rb", "def same(value) = value\ndef power(n) = 2**n\ndef lone = [0xd800].pack('U')\n")
+    expect(value("same", { value: 2**100 })).to eq(2**100)
+    expect(value("power", { n: 64 })).to eq(2**64)
+    expect(value("same", { value: "x" })).to eq("x")
+    body = '{"jsonrpc":"2.0","id":"s","method":"call","params":{"module":"' + File.join(@folder, "functions/ruby/x.rb") +
+           '","function":"same","arguments":{"value":["\\ud800a","\\udc00","\\ud83c\\udf89","\\\\ud800"]},"positional":["value"]}}'
+    @socket.write("#{body.bytesize}\n#{body}")
+    @socket.write((lone = body.sub(/"value":\[.*?\]/, '"value":"\\udc00"')) && "#{lone.bytesize}\n#{lone}")
+    expect([receive, receive].map { |answer| answer.values_at("id").push(answer.dig("error", "data", "type")) }).to eq([%w[s invalid_arguments]] * 2)
+    expect(value("same", { value: ["🎉", "\\ud800"] })).to eq(["🎉", "\\ud800"])
+    expect(error("lone")["data"]["type"]).to eq("invalid_result")
+  end
 end

@@ -3,10 +3,16 @@
 # Before any test: finds the engine and its Ruby SDK, and keeps tests away from the data you develop with.
 require "open3"
 
-# The tests' own store (.sabir/test/) and replies that need no model; set these variables to test with others.
+# The tests' own store (.sabir/test/) and replies that need no model; set these variables to test with others. A test that has a
+# recording is replayed; recordings are made of the model that the project asks (sabir test --record tests/recordings).
 ENV["SABIR_ENV"] ||= "test"
-ENV["SABIR_MODEL"] ||= "scripted"
 ENV["SABIR_PROJECT"] ||= File.expand_path("..", __dir__)
+if ENV["SABIR_RECORD"].to_s.empty?
+  ENV["SABIR_MODEL"] ||= "scripted"
+  if ENV["SABIR_REPLAY"].to_s.empty? && File.directory?(File.join(ENV["SABIR_PROJECT"], "tests/recordings"))
+    ENV.update("SABIR_REPLAY" => "tests/recordings", "SABIR_REPLAY_WHERE_PRESENT" => "1")
+  end
+end
 
 # Ends the run at once, with nothing said but this.
 def stop(why)

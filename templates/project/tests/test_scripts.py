@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from scripts.call_openai_api import call_openai
@@ -9,6 +11,17 @@ def test_call_openai_prints_and_returns_the_answer(capsys):
     answer = call_openai("Once upon a time")
     assert answer
     assert capsys.readouterr().out.strip() == answer
+
+
+def test_call_openai_asks_by_a_prompt_too():
+    reply = call_openai("key_points", {"text": "Sabir was spoken in every port."}, model="scripted", as_json=True)
+    assert reply["model"] == "scripted"
+    assert json.loads(reply["content"])["points"]
+
+
+def test_call_openai_holds_the_answer_to_a_schema():
+    answer = call_openai("Name the key points of this text.", schema={"type": "object", "required": ["points"]})
+    assert json.loads(answer)["points"]
 
 
 def test_load_secrets_gives_what_is_set(monkeypatch):

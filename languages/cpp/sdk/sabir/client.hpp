@@ -74,6 +74,9 @@ inline std::string find_engine() {
 class Client {
  public:
   static std::unique_ptr<Client> connect() {
+#ifdef SABIR_IN_PROCESS
+    throw Error("unavailable", "a function that runs inside the engine cannot ask it for anything", "remove its in_process from sabir.yml's isolation");
+#endif
     const auto root = find_project();
     auto environment = variable("SABIR_ENV");
     if (environment.empty()) environment = "development";
@@ -110,6 +113,10 @@ class Client {
 
  private:
   static int running(const std::filesystem::path& root, const std::string& environment) {
+    for (const char* name : {"SABIR_RECORD", "SABIR_REPLAY"}) {
+      // What is recorded or replayed is this process's own.
+      if (const char* value = std::getenv(name); value && *value) return -1;
+    }
     std::ifstream file(root / ".sabir" / environment / "engine.json");
     if (!file) return -1;
     const auto published = Json::parse(file, nullptr, false);

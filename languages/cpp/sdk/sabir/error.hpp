@@ -1,4 +1,4 @@
-// Error and Context: what every part of the SDK speaks of.
+// Error: what every part of the SDK throws.
 //
 // Threads: plain values.
 #pragma once
@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include "sabir/context.hpp"
 
 namespace sabir {
 
@@ -21,15 +23,6 @@ class Error : public std::runtime_error {
   std::string message;  // what failed, on which input
   std::string hint;     // what to do next; may be empty
   nlohmann::json data;  // particulars
-};
-
-// Who is calling: set by the caller, never by a model and never by the called function. A parameter of this type is
-// filled in by the engine and absent from the function's schema. "" = nobody in particular.
-struct Context {
-  std::string user;
-  std::string tenant;
-  std::string conversation;
-  std::string run;
 };
 
 }  // namespace sabir

@@ -15,13 +15,8 @@
 #include <vector>
 
 #include "sabir/error.hpp"
+#include "sabir/json_access.hpp"
 #include "sabir/value.hpp"
-
-#ifdef SABIR_WORKER
-#define SABIR_API
-#else
-#define SABIR_API inline
-#endif
 
 namespace sabir {
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
@@ -36,20 +37,37 @@ struct Closed {
   bool sent = false;
 };
 
+// What is the same for each call of a function: the members of its params behind `arguments`, for which `place` is the worker's
+// own to keep what it found for them.
+struct KnownEnd {
+  Json params;
+  void* place = nullptr;
+};
+
+// A message. Of a call whose end is known only `id`, `arguments` and `context` were read; `json` has all others.
+struct Message {
+  Json json;
+  std::shared_ptr<KnownEnd> end;
+  std::shared_ptr<const Json> context;
+  Json id;
+  Json arguments;
+};
+
 class Connection {
  public:
   static constexpr std::size_t kMaxFrame = std::size_t{64} << 20U;
   static constexpr std::size_t kMaxBlobs = 1024;
   static constexpr std::size_t kMaxHead = 16384;
   static constexpr std::size_t kRoom = 65536;
+  static constexpr std::size_t kMostKnown = 1000;
 
   // Called, in the thread that reads, with every request and notification that arrives while a request() waits.
-  std::function<void(Json&&)> on_message;
+  std::function<void(Message&&)> on_message;
   Json parent;             // id of the running call; null when there is none
-  bool cancelled = false;  // the running call was cancelled
+  std::atomic<bool> cancelled = false;  // the running call was cancelled
 
   Connection(int read_fd, int write_fd) : read_fd_(read_fd), write_fd_(write_fd), buffer_(kRoom, '\0') {
-    on_message = [this](Json&& message) { refuse(message); };
+    on_message = [this](Message&& message) { refuse(message); };
   }
   ~Connection() { close(); }
   Connection(const Connection&) = delete;
@@ -64,7 +82,7 @@ class Connection {
 
   // The next message that is a JSON-RPC object, its blobs in place; nothing at the connection's end. Unsent frames are
   // written before it blocks. Bad messages are answered here. Errors: FrameError, after it was answered.
-  std::optional<Json> receive() {
+  std::optional<Message> receive() {
     try {
       while (true) {
         Taken taken;
@@ -74,24 +92,35 @@ class Connection {
           if (!fill()) return std::nullopt;
           continue;
         }
-        Json message;
-        try {
-          message = Json::parse(taken.text.begin(), taken.text.end());
-        } catch (const Json::exception& error) {
-          answer_error(nullptr, -32700, "protocol", std::string("a frame's JSON text does not parse: ") + error.what());
-          continue;
-        }
-        if (!is_message(message)) {
-          answer_error(nullptr, -32600, "protocol", "a frame's JSON is not a JSON-RPC 2.0 object");
-          continue;
-        }
-        if (place_blobs(message, taken.blobs)) return message;
+        if (auto message = opened(taken)) return message;
       }
     } catch (const FrameError& error) {
       answer_error(nullptr, -32600, "protocol", error.what());
       flush();
       throw;
     }
+  }
+
+  // Hands over, without waiting, what has arrived whole; `readable`: first one read, which does not block. False at the
+  // connection's end. REQUIRES: acquire().
+  bool receive_available(bool readable) {
+    try {
+      if (readable && !fill()) return false;
+      while (start_ != end_) {
+        Taken taken;
+        if (!take(taken)) return !ended_;
+        if (auto message = opened(taken)) dispatch(std::move(*message));
+      }
+      return true;
+    } catch (const FrameError&) {
+      return false;
+    }
+  }
+
+  // Wakes those that wait in wait_change() or for an answer.
+  void notify_waiters() {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
   }
 
   // Writes what is unsent. A peer that is gone shows at the next read.
@@ -234,9 +263,178 @@ class Connection {
     std::vector<std::string_view> blobs;
   };
 
+  // The message of a frame; nothing when it is none, which is answered here.
+  std::optional<Message> opened(const Taken& taken) {
+    if (taken.blobs.empty()) {
+      if (auto call = known_call(taken.text)) return call;
+    }
+    auto json = parsed(taken);
+    if (!json) return std::nullopt;
+    return Message{std::move(*json), nullptr, nullptr, nullptr, nullptr};
+  }
+
+  // A call whose end was met before, with only its arguments parsed; nothing when it has to be looked at as a whole. The text is
+  // split right if each part is JSON by itself, since an object ends where its brace does.
+  std::optional<Message> known_call(std::string_view text) {
+    constexpr std::string_view kBegin = R"({"jsonrpc":"2.0","id":)";
+    constexpr std::string_view kCall = R"(,"method":"call","params":{"deadline_ms":)";
+    constexpr std::string_view kContext = R"(,"context":)";
+    constexpr std::string_view kArguments = R"(,"arguments":)";
+    constexpr std::string_view kEnd = R"(,"module":)";
+    if (!text.starts_with(kBegin)) return std::nullopt;
+    const std::size_t end = text.rfind(kEnd);
+    if (end == std::string_view::npos) return std::nullopt;
+    std::string_view head = text.substr(kBegin.size(), end - kBegin.size());
+    const auto digits = [&head]() -> std::optional<std::int64_t> {
+      std::size_t count = 0;
+      std::int64_t number = 0;
+      for (; count < head.size() && count < 18 && head[count] >= '0' && head[count] <= '9'; ++count) number = number * 10 + (head[count] - '0');
+      if (count == 0 || (count > 1 && head[0] == '0')) return std::nullopt;
+      head.remove_prefix(count);
+      return number;
+    };
+    const auto past = [&head](std::string_view word) {
+      if (!head.starts_with(word)) return false;
+      head.remove_prefix(word.size());
+      return true;
+    };
+    const auto id = digits();
+    if (!id || !past(kCall) || !digits() || !past(kContext)) return std::nullopt;
+    const std::size_t cut = head.find(kArguments);
+    if (cut == std::string_view::npos) return std::nullopt;
+    Message call;
+    call.end = known_end(text.substr(end));
+    call.context = known_context(head.substr(0, cut));
+    head.remove_prefix(cut + kArguments.size());
+    if (!call.end || !call.context || unfit(head) != nullptr) return std::nullopt;
+    call.arguments = Json::parse(head.begin(), head.end(), nullptr, false);
+    if (!call.arguments.is_object()) return std::nullopt;
+    call.id = *id;
+    return call;
+  }
+
+  std::shared_ptr<KnownEnd> known_end(std::string_view text) {
+    if (const auto found = ends_.find(text); found != ends_.end()) return found->second;
+    if (!text.ends_with("}}") || unfit(text) != nullptr) return nullptr;
+    auto params = Json::parse("{" + std::string(text.substr(1, text.size() - 2)), nullptr, false);
+    if (!params.is_object()) return nullptr;
+    for (const char* const name : {"arguments", "context", "blobs"}) {
+      if (params.contains(name)) return nullptr;
+    }
+    if (ends_.size() >= kMostKnown) ends_.clear();
+    return ends_.emplace(std::string(text), std::make_shared<KnownEnd>(KnownEnd{std::move(params)})).first->second;
+  }
+
+  std::shared_ptr<const Json> known_context(std::string_view text) {
+    if (const auto found = contexts_.find(text); found != contexts_.end()) return found->second;
+    if (unfit(text) != nullptr) return nullptr;
+    auto context = Json::parse(text.begin(), text.end(), nullptr, false);
+    if (!context.is_object()) return nullptr;
+    if (contexts_.size() >= kMostKnown) contexts_.clear();
+    return contexts_.emplace(std::string(text), std::make_shared<const Json>(std::move(context))).first->second;
+  }
+
+  std::optional<Json> parsed(const Taken& taken) {
+    Json message;
+    try {
+      message = Json::parse(taken.text.begin(), taken.text.end(), nullptr, false);
+      if (message.is_discarded()) {
+        // Read again for its id alone: nothing is changed in silence.
+        const std::string repaired = without_lone_surrogates(taken.text);
+        message = Json::parse(repaired.begin(), repaired.end());
+        return refused(message, "a string has a lone surrogate (\\ud800 to \\udfff), which is no character");
+      }
+      if (const char* const why = unfit(taken.text)) return refused(message, why);
+    } catch (const Json::exception& error) {
+      answer_error(nullptr, -32700, "protocol", std::string("a frame's JSON text does not parse: ") + error.what());
+      return std::nullopt;
+    }
+    if (!is_message(message)) {
+      answer_error(nullptr, -32600, "protocol", "a frame's JSON is not a JSON-RPC 2.0 object");
+      return std::nullopt;
+    }
+    if (!place_blobs(message, taken.blobs)) return std::nullopt;
+    return message;
+  }
+
+  // Nothing for a request, which is answered, or a notification; a response that is an error.
+  std::optional<Json> refused(const Json& message, const std::string& why) {
+    const auto id = message.is_object() ? message.find("id") : message.end();
+    if (!message.is_object() || id == message.end()) return std::nullopt;
+    if (!message.contains("method")) {
+      return Json{{"id", *id}, {"error", {{"code", -32602}, {"message", why}, {"data", {{"type", "protocol"}}}}}};
+    }
+    answer_error(*id, -32602, "invalid_arguments", why);
+    return std::nullopt;
+  }
+
+  // Why valid JSON cannot be passed on, or null: the JSON library would round an integer that neither std::int64_t nor
+  // std::uint64_t holds, and what walks through a value does so by recursion.
+  static const char* unfit(std::string_view text) {
+    constexpr int kDeepest = 500;
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    int depth = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      if (text[at] == '"') {
+        for (++at; at < text.size() && text[at] != '"'; ++at) at += text[at] == '\\' ? 1 : 0;
+      } else if (text[at] == '[' || text[at] == '{') {
+        if (++depth > kDeepest) return "a value is nested more than 500 levels deep";
+      } else if (text[at] == ']' || text[at] == '}') {
+        --depth;
+      } else if (is_digit(text[at])) {
+        const std::size_t begin = at;
+        while (at < text.size() && is_digit(text[at])) ++at;
+        const std::string_view digits = text.substr(begin, at - begin);
+        const bool integer = at >= text.size() || (text[at] != '.' && (text[at] | 0x20) != 'e');
+        const std::string_view most = begin > 0 && text[begin - 1] == '-' ? "9223372036854775808" : "18446744073709551615";
+        if (integer && (digits.size() > most.size() || (digits.size() == most.size() && digits > most))) {
+          return "an integer has more than 64 bits, which no C++ integer holds";
+        }
+        // A fraction and an exponent have digits of their own.
+        while (at < text.size() && (is_digit(text[at]) || text[at] == '.' || text[at] == '+' || text[at] == '-' || (text[at] | 0x20) == 'e')) ++at;
+        --at;
+      }
+    }
+    return nullptr;
+  }
+
+  // With U+FFFD for each surrogate that is written alone.
+  static std::string without_lone_surrogates(std::string_view text) {
+    const auto surrogate = [&](std::size_t at, char least, char most) {
+      if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u' || (text[at + 2] | 0x20) != 'd') return false;
+      const char digit = static_cast<char>(text[at + 3] | 0x20);
+      return digit >= least && digit <= most;
+    };
+    // The fourth digit, in ASCII with lower-case letters: 8 to b leads a pair, c to f ends one.
+    const auto leads = [&](std::size_t at) { return surrogate(at, '8', '9') || surrogate(at, 'a', 'b'); };
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t at = 0; at < text.size();) {
+      std::size_t size = 1;
+      if (leads(at) && surrogate(at + 6, 'c', 'f')) size = 12;
+      else if (text[at] == '\\') size = 2;
+      if (size == 2 && (leads(at) || surrogate(at, 'c', 'f'))) {
+        out += "\\ufffd";
+        at += 6;
+        continue;
+      }
+      out += text.substr(at, size);
+      at += size;
+    }
+    return out;
+  }
+
+  void dispatch(Message&& message) {
+    if (message.end || message.json.contains("method")) {
+      on_message(std::move(message));
+    } else {
+      take_answer(std::move(message.json));
+    }
+  }
+
   static void append(std::string& out, const Json& value) {
     try {
-      if (value.is_number_integer()) {
+      if (value.is_number_integer() && !value.is_number_unsigned()) {
         out += std::to_string(value.get<std::int64_t>());
       } else {
         out += value.dump();
@@ -457,7 +655,7 @@ class Connection {
       {
         std::unique_lock lock(mutex_);
         ++waiters_;
-        changed_.wait(lock, [&] { return answers_.contains(id) || !reading_ || closed_; });
+        changed_.wait(lock, [&] { return answers_.contains(id) || !reading_ || closed_ || cancelled; });
         --waiters_;
         if (const auto found = answers_.find(id); found != answers_.end()) {
           Json answer = std::move(found->second);
@@ -465,6 +663,7 @@ class Connection {
           return answer;
         }
         if (closed_) throw Closed{true};
+        if (cancelled) throw Error("cancelled", "the call was cancelled");
         reading_ = true;
       }
       struct Release {
@@ -482,7 +681,7 @@ class Connection {
         if (answers_.contains(id)) return;
       }
       if (cancelled) throw Error("cancelled", "the call was cancelled");
-      std::optional<Json> message;
+      std::optional<Message> message;
       try {
         message = receive();
       } catch (const FrameError&) {
@@ -492,15 +691,16 @@ class Connection {
         closed_ = true;
         return;
       }
-      if (message->contains("method")) {
-        on_message(std::move(*message));
-      } else {
-        take_answer(std::move(*message));
-      }
+      dispatch(std::move(*message));
     }
   }
 
-  void refuse(const Json& message) {
+  void refuse(const Message& received) {
+    if (received.end) {
+      answer_error(received.id, -32601, "unknown_method", "unknown method call");
+      return flush();
+    }
+    const Json& message = received.json;
     const auto id = message.find("id");
     if (id == message.end()) return;
     if (message["method"] == "ping") {
@@ -533,6 +733,9 @@ class Connection {
   std::int64_t next_id_ = 1;
   std::set<std::int64_t> expected_;
   std::map<std::int64_t, Json> answers_;
+  // Of calls, by their text; used by the thread that reads.
+  std::map<std::string, std::shared_ptr<KnownEnd>, std::less<>> ends_;
+  std::map<std::string, std::shared_ptr<const Json>, std::less<>> contexts_;
 };
 
 }  // namespace sabir::detail

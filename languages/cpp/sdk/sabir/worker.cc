@@ -1,34 +1,45 @@
 // The C++ worker's main program: serves the functions that glue has registered (spec/worker-protocol.md).
 //
-// Threads: the main thread runs the calls, one at a time, in the order of their arrival.
+// Threads: the main thread runs the calls, one at a time, in the order of their arrival. While a function runs that knows
+// of cancellation, a thread of its own reads.
 #ifndef SABIR_WORKER
 #define SABIR_WORKER
 #endif
 
 #include "sabir/worker.hpp"
 
-#include <cxxabi.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <deque>
 #include <exception>
+#include <mutex>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
+#include "sabir/arguments_inline.hpp"
+#include "sabir/exception_class.hpp"
 #include "sabir/sabir.hpp"
 #include "sabir/sabir_inline.hpp"
+#include "sabir/yield.hpp"
 
 namespace sabir::worker {
 namespace {
 
 using sabir::detail::Connection;
+using sabir::detail::Message;
 
 // A function, and whether its last run was quick enough to let other answers wait for its own.
 struct Entry {
-  Handler handler;
+  Handler handler = nullptr;
+  bool watched = false;
   bool quick = false;
 };
 
@@ -38,20 +49,51 @@ std::unordered_map<std::string, Entry>& entries() {
   return all;
 }
 
-std::string class_of_current_exception() {
-  const auto* type = abi::__cxa_current_exception_type();
-  if (type == nullptr) return "exception";
-  int status = 0;
-  char* name = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
-  std::string out = status == 0 && name != nullptr ? name : type->name();
-  std::free(name);
-  return out;
-}
+// Reads the connection while a function runs, until it is destroyed.
+class Watch {
+ public:
+  Watch(Connection& connection, int wake) : connection_(connection), wake_(wake), thread_([this] { run(); }) {}
+  ~Watch() {
+    done_ = true;
+    const std::uint64_t one = 1;
+    (void)!::write(wake_, &one, sizeof one);
+    connection_.notify_waiters();
+    thread_.join();
+    std::uint64_t count = 0;
+    (void)!::read(wake_, &count, sizeof count);
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  void run() {
+    while (!done_) {
+      if (!connection_.acquire()) {
+        connection_.wait_change([this] { return done_.load(); });
+        continue;
+      }
+      bool alive = connection_.receive_available(false);
+      while (alive && !done_) {
+        pollfd both[2] = {{connection_.read_fd(), POLLIN, 0}, {wake_, POLLIN, 0}};
+        if (::poll(both, 2, -1) < 0 && errno != EINTR) break;
+        if (both[0].revents != 0 && !done_) alive = connection_.receive_available(true);
+      }
+      connection_.release();
+      // The main thread meets the connection's end itself.
+      if (!alive) return;
+    }
+  }
+
+  Connection& connection_;
+  const int wake_;
+  std::atomic<bool> done_ = false;
+  std::thread thread_;
+};
 
 class Worker {
  public:
   Worker(int read_fd, int write_fd) : connection_(read_fd, write_fd) {
-    connection_.on_message = [this](Json&& message) { meanwhile(std::move(message)); };
+    connection_.on_message = [this](Message&& message) { meanwhile(std::move(message)); };
     sabir::detail::Channel::instance().set_worker(&connection_);
   }
 
@@ -59,13 +101,12 @@ class Worker {
   int serve() {
     try {
       while (true) {
-        Json message;
-        if (!queue_.empty()) {
-          message = std::move(queue_.front());
-          queue_.pop_front();
+        Message message;
+        if (auto queued = next_of_queue()) {
+          message = std::move(*queued);
         } else {
           if (!connection_.acquire()) {
-            connection_.wait_change([this] { return !queue_.empty(); });
+            connection_.wait_change([this] { return has_queued(); });
             if (connection_.closed()) return 0;
             continue;
           }
@@ -74,15 +115,16 @@ class Worker {
           if (!received) return 0;
           message = std::move(*received);
         }
-        const auto method = message.find("method");
-        if (method == message.end()) {
-          connection_.take_answer(std::move(message));
+        if (message.end) {
+          call_known(message);
+        } else if (const auto method = message.json.find("method"); method == message.json.end()) {
+          connection_.take_answer(std::move(message.json));
         } else if (*method == "call") {
-          if (message.contains("id")) call(message);
-        } else if (other(message)) {
+          if (message.json.contains("id")) call(message.json);
+        } else if (other(message.json)) {
           return status_;
         }
-        if (!queue_.empty()) connection_.flush();
+        if (has_queued()) connection_.flush();
       }
     } catch (const sabir::detail::FrameError&) {
       return 1;
@@ -90,6 +132,18 @@ class Worker {
   }
 
  private:
+  bool has_queued() {
+    const std::lock_guard lock(queue_mutex_);
+    return !queue_.empty();
+  }
+  std::optional<Message> next_of_queue() {
+    const std::lock_guard lock(queue_mutex_);
+    if (queue_.empty()) return std::nullopt;
+    std::optional<Message> message = std::move(queue_.front());
+    queue_.pop_front();
+    return message;
+  }
+
   // Everything but calls. True when the worker ends.
   bool other(Json& message) {
     const auto& method = message["method"].get_ref<const std::string&>();
@@ -140,30 +194,37 @@ class Worker {
       return true;
     }
     connection_.answer_result(id, {{"protocol", 1}, {"language", "cpp"}, {"runtime", __VERSION__}, {"sdk", kVersion},
-                                   {"capabilities", {{"blobs", true}, {"chunks", false}, {"cancel", false}}}});
+                                   {"capabilities", {{"blobs", true}, {"chunks", true}, {"cancel", true}}}});
     return false;
   }
 
   // A message that arrives while a function waits for the engine.
-  void meanwhile(Json&& message) {
-    const auto& method = message["method"];
-    if (method == "call" || method == "drain") {
+  void meanwhile(Message&& message) {
+    if (is_call(message) || message.json["method"] == "drain") {
+      const std::lock_guard lock(queue_mutex_);
       queue_.push_back(std::move(message));
     } else {
-      other(message);
+      other(message.json);
+      connection_.flush();
     }
   }
+
+  static bool is_call(const Message& message) { return message.end || message.json["method"] == "call"; }
+  static Json id_of(const Message& message) { return message.end ? message.id : message.json.value("id", Json()); }
 
   void cancel(const Json& params) {
     const auto id = params.value("id", Json());
     if (id.is_null()) return;
     if (id == connection_.parent) {
-      // Ends a wait for the engine; code that computes goes on.
+      // Ends a wait for the engine and the next value of a function that yields; a std::stop_token is told.
       connection_.cancelled = true;
+      connection_.notify_waiters();
+      stop_.request_stop();
       return;
     }
+    const std::lock_guard lock(queue_mutex_);
     for (auto it = queue_.begin(); it != queue_.end(); ++it) {
-      if ((*it)["method"] == "call" && it->value("id", Json()) == id) {
+      if (is_call(*it) && id_of(*it) == id) {
         queue_.erase(it);
         connection_.answer_error(id, -32000, "cancelled", "the call was cancelled before it ran", {{"reason", params.value("reason", "")}});
         return;
@@ -198,6 +259,19 @@ class Worker {
     return found != params.end() && found->is_string() ? found->get_ref<const std::string&>() : kNone;
   }
 
+  void call_known(const Message& message) {
+    const Json& params = message.end->params;
+    const auto positional = params.find("positional");
+    if (text(params, "module").empty() || text(params, "function").empty() || (positional != params.end() && !positional->is_array())) {
+      connection_.answer_error(message.id, -32602, "invalid_arguments", "a call needs `module` and `function`, and `positional` is an array");
+      return;
+    }
+    const auto& function = text(params, "function");
+    auto* entry = static_cast<Entry*>(message.end->place);
+    if (entry == nullptr) message.end->place = entry = find(text(params, "module"), text(params, "receiver"), function);
+    run_entry(message.id, entry, text(params, "module"), function, message.arguments, *message.context);
+  }
+
   void call(Json& message) {
     const Json id = std::move(message["id"]);
     const auto found = message.find("params");
@@ -216,17 +290,26 @@ class Worker {
       connection_.answer_error(id, -32602, "invalid_arguments", "`arguments` is an object and `positional` an array");
       return;
     }
-    Entry* entry = find(module, text(params, "receiver"), function);
+    run_entry(id, find(module, text(params, "receiver"), function), module, function, arguments == params.end() ? kEmpty : *arguments,
+              context == params.end() ? kEmpty : *context);
+  }
+
+  // `entry`: null where there is no such function.
+  void run_entry(const Json& id, Entry* entry, const std::string& module, const std::string& function, const Json& given, const Json& caller) {
     if (entry == nullptr) {
       connection_.answer_error(id, -32000, "unknown_function", shown(module) + " has no function " + function, {{"file", shown(module)}});
       return;
     }
-    if (!entry->quick) connection_.flush();
+    if (!entry->quick || entry->watched) connection_.flush();
     connection_.parent = id;
     const auto began = std::chrono::steady_clock::now();
     Json value;
     const bool done = run(id, function, [&] {
-      value = entry->handler(Arguments(arguments == params.end() ? kEmpty : *arguments, context == params.end() ? kEmpty : *context));
+      if (!entry->watched) return entry->handler(Arguments(given, caller), value);
+      stop_ = std::stop_source();
+      const std::stop_token token = stop_.get_token();
+      const Watch watch(connection_, wake_);
+      entry->handler(Arguments(given, caller, &token), value);
     });
     entry->quick = std::chrono::steady_clock::now() - began < std::chrono::microseconds(200);
     connection_.parent = nullptr;
@@ -250,6 +333,8 @@ class Worker {
       connection_.answer_error(id, -32602, "invalid_arguments", error.what());
     } catch (const InvalidResult& error) {
       connection_.answer_error(id, -32000, "invalid_result", function + " returned a value that JSON cannot carry: " + error.what());
+    } catch (const Cancelled&) {
+      connection_.answer_error(id, -32000, "cancelled", "the call was cancelled");
     } catch (const Error& error) {
       if (error.type == "cancelled" && connection_.cancelled) {
         connection_.answer_error(id, -32000, "cancelled", "the call was cancelled");
@@ -259,10 +344,10 @@ class Worker {
       if (!error.hint.empty()) data["hint"] = error.hint;
       connection_.answer_error(id, -32000, "function_error", error.message, std::move(data));
     } catch (const std::exception& error) {
-      connection_.answer_error(id, -32000, "function_error", error.what(), {{"error_class", class_of_current_exception()}});
+      connection_.answer_error(id, -32000, "function_error", error.what(), {{"error_class", sabir::detail::class_of_current_exception()}});
     } catch (...) {
       connection_.answer_error(id, -32000, "function_error", function + " threw a value that is no std::exception",
-                               {{"error_class", class_of_current_exception()}});
+                               {{"error_class", sabir::detail::class_of_current_exception()}});
     }
     return false;
   }
@@ -272,7 +357,10 @@ class Worker {
   }
 
   Connection connection_;
-  std::deque<Json> queue_;
+  const int wake_ = ::eventfd(0, EFD_CLOEXEC);
+  std::stop_source stop_;  // of the running call, where its function takes a token
+  std::mutex queue_mutex_;
+  std::deque<Message> queue_;
   std::string root_;
   std::string key_;
   int status_ = 0;
@@ -280,9 +368,15 @@ class Worker {
 
 }  // namespace
 
-bool add(const char* module, const char* function, Handler handler) {
-  entries()[std::string(module) + "\n" + function] = {std::move(handler)};
+bool add(const char* module, const char* function, Handler handler, bool watched) {
+  entries()[std::string(module) + "\n" + function] = {handler, watched};
   return true;
+}
+
+void Arguments::send(const Json& value) const {
+  Connection* const connection = sabir::detail::Channel::instance().worker();
+  if (connection->cancelled) throw Cancelled();
+  connection->notify("chunk", {{"id", connection->parent}, {"value", value}});
 }
 
 namespace {

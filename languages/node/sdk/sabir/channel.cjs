@@ -27,7 +27,61 @@ async function request(method, params, large = [], again = false) {
   }
 }
 
-async function ofWorker(method, params, large) {
+/**
+ * What comes before the answer of one request, as it comes; the answer's own value when nothing did. Errors: SabirError.
+ *
+ * Leaving early ends what a plain process has asked for.
+ */
+async function* stream(method, params, large) {
+  const chunks = [];
+  let wake = () => {};
+  let result;
+  let failure = null;
+  let answered = false;
+  let leave = () => {};
+  const take = (value) => {
+    chunks.push(value);
+    wake();
+  };
+  const settled = (async () => {
+    try {
+      if (state.worker !== null) {
+        result = await ofWorker(method, params, large, take);
+      } else {
+        const client = await connected();
+        result = await client.request(method, params, large, null, take, (id) => {
+          leave = () => client.connection.notify("cancel", {id, reason: "the stream was left"});
+        });
+      }
+    } catch (error) {
+      failure = error instanceof Closed
+        ? new SabirError("outcome_unknown", `the engine went away during ${method}; it may or may not have happened`) : error;
+    }
+    answered = true;
+    wake();
+  })();
+  let any = false;
+  try {
+    for (;;) {
+      while (chunks.length > 0) {
+        any = true;
+        yield chunks.shift();
+      }
+      if (answered) break;
+      await new Promise((next) => {
+        wake = next;
+        if (answered || chunks.length > 0) next();
+      });
+    }
+    await settled;
+  } finally {
+    if (!answered) leave();
+  }
+  if (failure !== null) throw failure;
+  if (!any) yield result.value ?? null;
+}
+
+async function ofWorker(method, params, large, onChunk = null) {
   const call = calls.getStore() ?? null;
   if (call !== null) {
     if (call.done) throw new SabirError("cancelled", `${method} was called after its call had been answered`, "await it before the function returns");
@@ -35,7 +89,7 @@ async function ofWorker(method, params, large) {
     params.parent = call.id;
   }
   try {
-    return await state.worker.request(method, params, large, call);
+    return await state.worker.request(method, params, large, call, onChunk);
   } catch (error) {
     if (!(error instanceof Closed)) throw error;
     throw new SabirError("protocol", `the engine ended its connection during ${method}`);
@@ -77,4 +131,4 @@ async function close() {
   await client?.close();
 }
 
-module.exports = {calls, close, notify, request, state};
+module.exports = {calls, close, notify, request, state, stream};

@@ -84,6 +84,11 @@ class Client {
 
   static running(root, environment) {
     return new Promise((resolve) => {
+      if (process.env.SABIR_RECORD || process.env.SABIR_REPLAY) {
+        // What is recorded or replayed is this process's own.
+        resolve(null);
+        return;
+      }
       let published;
       try {
         published = JSON.parse(fs.readFileSync(path.join(root, ".sabir", environment, "engine.json"), "utf8"));
@@ -149,10 +154,10 @@ class Client {
     }
   }
 
-  async request(method, params, large) {
+  async request(method, params, large, owner = null, onChunk = null, onSent = null) {
     if (this.waiting++ === 0) this.socket.ref();
     try {
-      return await this.connection.request(method, params, large);
+      return await this.connection.request(method, params, large, owner, onChunk, onSent);
     } finally {
       if (--this.waiting === 0) this.socket.unref();
     }

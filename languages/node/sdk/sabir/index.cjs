@@ -7,7 +7,7 @@
 //
 // Every function but progress and log returns a promise, and rejects with SabirError.
 
-const {calls, close, notify, request} = require("./channel.cjs");
+const {calls, close, notify, request, stream: streamOf} = require("./channel.cjs");
 const {Context} = require("./context.cjs");
 const {SabirError} = require("./error.cjs");
 const store = require("./memory.cjs");
@@ -35,6 +35,11 @@ class Reply {
  */
 async function call(address, args = {}) {
   return (await request("functions.call", {address, arguments: args}, ["arguments"])).value ?? null;
+}
+
+/** Calls a function and yields what it yields, as it comes; a function that yields nothing gives its one value. */
+function stream(address, args = {}) {
+  return streamOf("functions.call", {address, arguments: args, stream: true}, ["arguments"]);
 }
 
 /** The project's functions: objects with address, language, summary, input_schema, output_schema and effect. */
@@ -94,4 +99,4 @@ function signal() {
 
 const memory = {put: store.put, get: store.get, list: store.list, delete: store.delete, append: store.append, messages: store.messages};
 
-module.exports = {Context, SabirError, ask, call, close, complete, functions, log, memory, progress, render, secret, signal, version};
+module.exports = {Context, SabirError, ask, call, close, complete, functions, log, memory, progress, render, secret, signal, stream, version};

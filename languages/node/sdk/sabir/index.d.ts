@@ -83,6 +83,8 @@ export interface Items<T = any> extends Array<Item<T>> {
 
 /** Calls a function of the project, in whatever language it is written: "module.function", "ruby/module.function". */
 export function call<T = any>(address: string, args?: Record<string, any>): Promise<T>;
+/** Calls a function and yields what it yields, as it comes; a function that yields nothing gives its one value. */
+export function stream<T = any>(address: string, args?: Record<string, any>): AsyncGenerator<T, void, undefined>;
 export function functions(): Promise<FunctionEntry[]>;
 /** A completion template's text with `variables` filled in. */
 export function render(name: string, variables?: Record<string, any>): Promise<string>;
@@ -119,6 +121,6 @@ export const version: string;
 declare const sabir: {
   Context: typeof Context; SabirError: typeof SabirError; ask: typeof ask; call: typeof call; close: typeof close;
   complete: typeof complete; functions: typeof functions; log: typeof log; memory: typeof memory; progress: typeof progress;
-  render: typeof render; secret: typeof secret; signal: typeof signal; version: string;
+  render: typeof render; secret: typeof secret; signal: typeof signal; stream: typeof stream; version: string;
 };
 export default sabir;

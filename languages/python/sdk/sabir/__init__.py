@@ -14,7 +14,7 @@ from ._results import AskReply, Reply
 
 __version__ = "0.1.0"
 __all__ = ["AskReply", "Context", "Error", "Reply", "ask", "call", "complete", "functions", "log", "memory", "progress",
-           "render", "secret"]
+           "render", "secret", "stream"]
 
 
 def call(address, /, **arguments):
@@ -23,6 +23,14 @@ def call(address, /, **arguments):
     address: "module.function", "function", or with a language in front: "ruby/module.function".
     """
     return _channel.request("functions.call", {"address": address, "arguments": arguments}, ("arguments",))["value"]
+
+
+def stream(address, /, **arguments):
+    """Calls a function and yields what it yields, as it comes; a function that yields nothing gives its one value.
+
+    Leaving the loop early cancels the call.
+    """
+    return _channel.stream("functions.call", {"address": address, "arguments": arguments, "stream": True}, ("arguments",))
 
 
 def functions():

@@ -4,7 +4,11 @@ Threads: any.
 """
 
 import os
-import threading
+
+try:
+    from _thread import RLock
+except ImportError:
+    from threading import RLock
 
 from ._error import Error
 from ._wire import Closed
@@ -12,7 +16,7 @@ from ._wire import Closed
 # The worker's connection, set by worker.py; None in every other process.
 worker = None
 _client = None
-_lock = threading.RLock()
+_lock = RLock()
 
 
 def request(method, params, large=(), again=False):
@@ -25,6 +29,7 @@ def request(method, params, large=(), again=False):
     for last in (False, True):
         client = _connected()
         try:
+            client.tell_test()
             return client.connection.request(method, dict(params), large)
         except Closed as closed:
             _drop(client)
@@ -33,6 +38,20 @@ def request(method, params, large=(), again=False):
                 raise Error(
                     "outcome_unknown" if sent else "protocol",
                     "the engine went away during %s%s" % (method, "; it may or may not have happened" if sent else ""),
+                    "try again; `sabir engine status` tells whether an engine runs")
+
+
+def stream(method, params, large=()):
+    """Yields what comes before the answer of a request to the engine. Errors: Error."""
+    connection = worker
+    try:
+        if connection is None:
+            client = _connected()
+            client.tell_test()
+            connection = client.connection
+        yield from connection.stream(method, dict(params), large)
+    except Closed:
+        raise Error("outcome_unknown", "the engine went away during %s; it may or may not have happened" % method,
                     "try again; `sabir engine status` tells whether an engine runs")
 
 
@@ -78,7 +97,7 @@ def close():
 def _after_fork():
     # The parent goes on using both connections; the child's copies would mix their bytes.
     global worker, _client, _lock
-    _lock = threading.RLock()
+    _lock = RLock()
     if worker is not None:
         worker.close()
         worker = None

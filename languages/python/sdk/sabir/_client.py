@@ -48,11 +48,22 @@ def find_engine():
                 "install it with `pip install sabir`, put it on PATH, or set SABIR_BIN to its path")
 
 
+def recorded():
+    """Whether this process's calls are recorded or replayed."""
+    return bool(os.environ.get("SABIR_RECORD") or os.environ.get("SABIR_REPLAY"))
+
+
+def test_name():
+    """The test that runs, "" outside of tests; a folder of recordings has a file for each."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0] or os.environ.get("SABIR_TEST_NAME", "")
+
+
 class Client:
     """A connection to an engine, and the process when the engine is our own."""
 
     def __init__(self, sock, process=None):
         self.process = process
+        self.test = None  # the test that the engine knows of
         self._owner = os.getpid()
         sock.settimeout(None)
         fd = sock.detach()
@@ -77,6 +88,9 @@ class Client:
 
     @staticmethod
     def _running(root, environment):
+        if recorded():
+            # What is recorded or replayed is this process's own.
+            return None
         try:
             with open(os.path.join(root, ".sabir", environment, "engine.json"), encoding="utf-8") as file:
                 published = json.load(file)
@@ -137,6 +151,13 @@ class Client:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 0))
         finally:
             sock.close()
+
+    def tell_test(self):
+        """Tells the engine of this process which test runs, when that has changed. Errors: Error, Closed."""
+        name = test_name() if self.process is not None and recorded() else None
+        if name != self.test:
+            self.connection.request("recordings.use", {"name": name})
+            self.test = name
 
     def close(self):
         """Ends the connection, and with it an engine of our own."""

@@ -1,9 +1,15 @@
 """A user's files as modules, under the names that pytest and the worker agree on."""
 
-import importlib.machinery
-import importlib.util
 import os
 import sys
+from importlib.machinery import ModuleSpec
+
+try:
+    # What importlib.util re-exports, without the rest of it.
+    from importlib._bootstrap import module_from_spec
+    from importlib._bootstrap_external import spec_from_file_location
+except ImportError:
+    from importlib.util import module_from_spec, spec_from_file_location
 
 
 class LoadFailed(Exception):
@@ -41,11 +47,11 @@ def _package(name, folder):
         return
     init = os.path.join(folder, "__init__.py")
     if os.path.exists(init):
-        spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[folder])
+        spec = spec_from_file_location(name, init, submodule_search_locations=[folder])
     else:
-        spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        spec = ModuleSpec(name, None, is_package=True)
         spec.submodule_search_locations = [folder]
-    module = importlib.util.module_from_spec(spec)
+    module = module_from_spec(spec)
     sys.modules[name] = module
     if spec.loader is not None:
         try:
@@ -87,10 +93,10 @@ def load(path, root):
         for depth in range(1, len(parts)):
             at = os.path.join(at, parts[depth - 1])
             _package(".".join(parts[:depth]), at)
-        spec = importlib.util.spec_from_file_location(name, path)
+        spec = spec_from_file_location(name, path)
         if spec is None:
             raise ImportError("%s is not a Python file" % path)
-        module = importlib.util.module_from_spec(spec)
+        module = module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
     except BaseException as error:

@@ -5,6 +5,7 @@ import sys
 
 BLOB = 65536
 _MAX_DEPTH = 200
+_MOST_BITS = 1000
 _SIMPLE = (bool, int, type(None))
 
 
@@ -36,7 +37,8 @@ def default(value):
         return {name: getattr(value, name) for name, field in cls.__dataclass_fields__.items()
                 if field._field_type.name == "_FIELD"}
     if hasattr(cls, "model_dump"):
-        return value.model_dump(mode="json")
+        # By alias, as its schema has it: what comes out of one function may go into another.
+        return value.model_dump(mode="json", by_alias=True)
     enum = _module("enum")
     if enum and isinstance(value, enum.Enum):
         return value.value
@@ -45,17 +47,19 @@ def default(value):
         if isinstance(value, (datetime.date, datetime.time)):
             return value.isoformat()
         if isinstance(value, datetime.timedelta):
-            return value.total_seconds()
+            return _duration(value)
     decimal = _module("decimal")
     if decimal and isinstance(value, decimal.Decimal):
         # As text, since a JSON number's reader may round it.
         return str(value)
-    uuid = _module("uuid")
-    if uuid and isinstance(value, uuid.UUID):
-        return str(value)
-    pathlib = _module("pathlib")
-    if pathlib and isinstance(value, pathlib.PurePath):
-        return str(value)
+    for name, kind in (("uuid", "UUID"), ("pathlib", "PurePath"), ("ipaddress", "_IPAddressBase")):
+        module = _module(name)
+        if module and isinstance(value, getattr(module, kind)):
+            return str(value)
+    if hasattr(cls, "__get_pydantic_core_schema__"):
+        # Types of pydantic's own, such as HttpUrl and SecretStr.
+        from pydantic import TypeAdapter
+        return TypeAdapter(cls).dump_python(value, mode="json")
     abc = _module("collections.abc")
     if abc and isinstance(value, abc.Mapping):
         return dict(value)
@@ -68,6 +72,21 @@ def default(value):
     if hasattr(cls, "dict") and hasattr(cls, "__fields__"):
         return value.dict()
     raise TypeError("a value of type %s has no JSON form" % cls.__name__)
+
+
+def _duration(delta):
+    """ISO 8601: P1DT2H3M4.5S."""
+    sign = "-" if delta.days < 0 else ""
+    delta = abs(delta)
+    minutes, seconds = divmod(delta.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = (".%06d" % delta.microseconds).rstrip("0") if delta.microseconds else ""
+    clock = "".join("%d%s" % (number, unit) for number, unit in ((hours, "H"), (minutes, "M")) if number)
+    if seconds or fraction:
+        clock += "%d%sS" % (seconds, fraction)
+    if not clock and not delta.days:
+        clock = "0S"
+    return sign + "P" + ("%dD" % delta.days if delta.days else "") + ("T" + clock if clock else "")
 
 
 def _key(key, at):
@@ -97,6 +116,8 @@ def plain(value, at, blobs, listed, depth=0):
         raise Unfit(at[:100], "nested deeper than %d levels, or it contains itself" % _MAX_DEPTH)
     kind = type(value)
     if kind in _SIMPLE:
+        if kind is int and value.bit_length() > _MOST_BITS:
+            raise Unfit(at, "the integer has over 300 digits, which JSON's readers do not take")
         return value
     if isinstance(value, str):
         try:

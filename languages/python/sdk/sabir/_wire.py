@@ -4,10 +4,7 @@ Threads: any thread may send. request() may run in several threads at once: one 
 for their answers. Everything else belongs to the thread that reads.
 """
 
-import json
 import os
-import threading
-from collections import deque
 
 from ._error import Error
 from ._plain import Unfit, default, plain
@@ -16,6 +13,8 @@ MAX_FRAME = 64 << 20
 MAX_BLOBS = 1024
 MAX_HEAD = 16384
 BLOB = 65536
+_MOST_KEPT = 1 << 20  # bytes of a frame whose buffer is used again
+_MOST_PARTS = 64  # of one write
 _ROOM = 65536
 # A string of BLOB bytes has at least this many characters.
 _BLOB_CHARACTERS = BLOB // 4
@@ -33,8 +32,41 @@ def _no_constant(name):
     raise ValueError("%s is not JSON" % name)
 
 
-_decoder = json.JSONDecoder(parse_constant=_no_constant)
-_scan = _decoder.scan_once
+# A cold call waits for these imports: where the interpreter has them, the compiled parts of json, collections and threading
+# serve without the rest, which takes half of the time until the first call is answered.
+try:
+    from _collections import deque
+    from _thread import allocate_lock
+except ImportError:
+    from collections import deque
+    from threading import Lock as allocate_lock
+
+
+class _Reading:
+    """What the compiled scanner asks of a decoder."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_no_constant)
+    memo = {}
+
+
+def _decode_slowly(text):
+    import json
+    return json.JSONDecoder(parse_constant=_no_constant).decode(text)
+
+
+try:
+    from _json import make_scanner
+    _scan = make_scanner(_Reading)
+    if _scan('{"a":[1,2.5,"x",null]}', 0) != ({"a": [1, 2.5, "x", None]}, 22):
+        raise TypeError
+except (ImportError, TypeError, AttributeError):
+    # An interpreter without the compiled scanner, or with another one.
+    import json
+    _scan = json.JSONDecoder(parse_constant=_no_constant).scan_once
 
 
 def decode(text):
@@ -43,18 +75,17 @@ def decode(text):
         value, end = _scan(text, 0)
         if end == len(text):
             return value
-    except StopIteration:
+    except (StopIteration, SystemError):
+        # Its own error needs json.decoder, which Python 3.11 does not load for it.
         pass
     except RecursionError:
         raise ValueError("nested too deeply")
-    return _decoder.decode(text)
+    return _decode_slowly(text)
 
 
-_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False, default=default)
 try:
-    _compiled = json.encoder.c_make_encoder(
-        None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False
-    )
+    from _json import encode_basestring, make_encoder
+    _compiled = make_encoder(None, default, encode_basestring, None, ":", ",", False, False, False)
 
     def encode(value):
         """A value to JSON text. Errors: ValueError, TypeError, RecursionError for what JSON cannot carry."""
@@ -62,9 +93,10 @@ try:
 
     if encode({"a": [1, "é", None]}) != '{"a":[1,"é",null]}':
         raise TypeError
-except TypeError:
+except (ImportError, TypeError):
     # An interpreter without the compiled encoder, or with another signature.
-    encode = _encoder.encode
+    import json
+    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False, default=default).encode
 
 
 def _sizes(head):
@@ -118,8 +150,18 @@ def place_blobs(value, blobs):
         if type(entry) is not dict or entry.get("type") not in ("string", "bytes"):
             raise ValueError("a blob's entry has `at` and a `type` of string or bytes")
         if entry["type"] == "string":
-            blob = blob.decode("utf-8")
-        _place(value, entry.get("at"), blob)
+            blob = str(blob, "utf-8")
+        else:
+            blob = bytes(blob)
+        at = entry.get("at")
+        if type(at) is str and "~" not in at:
+            # A member of params.arguments or of such an object.
+            parts = at.split("/")
+            inside = value.get(parts[1]) if len(parts) == 3 and not parts[0] else None
+            if type(inside) is dict and inside.get(parts[2], at) is None:
+                inside[parts[2]] = blob
+                continue
+        _place(value, at, blob)
 
 
 class Connection:
@@ -140,21 +182,36 @@ class Connection:
         self._buffer = bytearray(_ROOM)
         self._view = memoryview(self._buffer)
         self._whole = [self._view]
+        self._large = bytearray()  # of the last frame that was larger than the buffer
         self._start = 0
         self._end = 0
         self.out = deque()
-        self._write_lock = threading.Lock()
-        self._lock = threading.Lock()
-        self.changed = threading.Condition(self._lock)
+        self._write_lock = allocate_lock()
+        self._lock = allocate_lock()
+        self._changed = None
         self._waiters = 0
         self._next_id = 1
         self._answers = {}
+        self._streams = {}  # chunks that have come, by request
         self._expected = set()
+
+    @property
+    def changed(self):
+        """Threads wait here, holding `_lock`, for what another one reads."""
+        if self._changed is None:
+            import threading
+            self._changed = threading.Condition(self._lock)
+        return self._changed
+
+    def _notify(self):
+        if self._changed is not None:
+            self._changed.notify_all()
 
     # Reading
 
     def _take(self):
-        """The next frame's (text, blobs) if the buffer has it whole, else None. Errors: FrameError, Closed."""
+        """The next frame's (text, blobs) if the buffer has it whole, else None. The blobs are views that hold until the next
+        frame. Errors: FrameError, Closed."""
         start, end = self._start, self._end
         buffer = self._buffer
         cut = buffer.find(b"\n", start, end)
@@ -179,10 +236,16 @@ class Connection:
             if sizes is None:
                 return str(self._view[body:stop], "utf-8"), ()
             whole = self._view[body:stop]
-        elif stop - start <= _ROOM:
+        elif stop - start <= len(buffer):
+            return None
+        elif stop - start <= _MOST_KEPT:
+            # Where such frames come, the next is likely to be one too: it is then read to where it is parsed.
+            self._resize(start, end, stop - start)
             return None
         else:
-            whole = memoryview(bytearray(total))
+            if total > len(self._large):
+                self._large = bytearray(total)
+            whole = memoryview(self._large)[:total]
             have = end - body
             whole[:have] = self._view[body:end]
             self._start = self._end = 0
@@ -196,9 +259,25 @@ class Connection:
         blobs = []
         at = size
         for length in sizes[1:] if sizes else ():
-            blobs.append(bytes(whole[at:at + length]))
+            blobs.append(whole[at:at + length])
             at += length
-        return str(whole[:size], "utf-8"), blobs
+        text = str(whole[:size], "utf-8")
+        if len(self._large) > _MOST_KEPT:
+            # The blobs keep it as long as they need it.
+            self._large = bytearray()
+        return text, blobs
+
+    def _resize(self, start, end, size):
+        """Makes a buffer for frames of `size` bytes; what was read stays."""
+        room = len(self._buffer)
+        while room < size:
+            room *= 4
+        buffer = bytearray(room)
+        self._view = memoryview(buffer)
+        self._view[:end - start] = self._buffer[start:end]
+        self._buffer = buffer
+        self._whole = [self._view]
+        self._start, self._end = 0, end - start
 
     def _fill(self):
         """One blocking read. False at the connection's end."""
@@ -271,7 +350,18 @@ class Connection:
                         if "id" in message:
                             self.answer_error(message["id"], -32602, "invalid_arguments", str(error))
                         continue
+            if self._streams and message.get("method") == "chunk":
+                self._take_chunk(message.get("params"))
             return message
+
+    def _take_chunk(self, params):
+        chunks = self._streams.get(params.get("id")) if type(params) is dict else None
+        if chunks is None:
+            return
+        chunks.append(params.get("value"))
+        if self._waiters:
+            with self._lock:
+                self._notify()
 
     def has_frame(self):
         """Whether a frame's head is buffered already."""
@@ -286,6 +376,14 @@ class Connection:
             parts = []
             while out:
                 parts.append(out.popleft())
+            if 1 < len(parts) <= _MOST_PARTS and len(parts[-1]) >= BLOB:
+                # Without a copy, as far as the peer takes it.
+                written = os.writev(self.write_fd, parts)
+                while parts and written >= len(parts[0]):
+                    written -= len(parts.pop(0))
+                if not parts:
+                    return
+                parts[0] = memoryview(parts[0])[written:]
             data = parts[0] if len(parts) == 1 else b"".join(parts)
             written = os.write(self.write_fd, data)
             while written < len(data):
@@ -306,7 +404,7 @@ class Connection:
             if size > MAX_FRAME:
                 raise Unfit("", "it is larger than %d bytes" % MAX_FRAME)
             head = "%d %s\n" % (len(body), " ".join(str(len(blob)) for blob in blobs))
-            self.out.append(b"".join([head.encode(), body] + list(blobs)))
+            self.out.extend([head.encode() + body] + blobs)
         else:
             if len(body) > MAX_FRAME:
                 raise Unfit("", "it is larger than %d bytes" % MAX_FRAME)
@@ -314,6 +412,8 @@ class Connection:
 
     def answer_value(self, id, value):
         """Queues {"value": value} as the answer to `id`. Errors: Unfit for what JSON cannot carry."""
+        if type(value) is str and len(value) >= BLOB and type(id) is int:
+            return self._answer_text(id, value)
         try:
             body = ('{"jsonrpc":"2.0","id":%s,"result":{"value":%s}}' % (
                 id if type(id) is int else encode(id), encode(value))).encode()
@@ -323,6 +423,16 @@ class Connection:
         except (ValueError, TypeError, RecursionError):
             pass
         self._put_slowly({"jsonrpc": "2.0", "id": id}, "result", {"value": value}, ("value",))
+
+    def _answer_text(self, id, text):
+        try:
+            blob = text.encode()
+        except UnicodeEncodeError:
+            raise Unfit("/value", "the string has a lone surrogate, which UTF-8 cannot carry")
+        body = b'{"jsonrpc":"2.0","id":%d,"result":{"value":null,"blobs":[{"at":"/value","type":"string"}]}}' % id
+        if len(body) + len(blob) > MAX_FRAME:
+            raise Unfit("", "it is larger than %d bytes" % MAX_FRAME)
+        self.out.extend((b"%d %d\n%b" % (len(body), len(blob), body), blob))
 
     def answer_result(self, id, result):
         """Queues a result without large values."""
@@ -395,21 +505,71 @@ class Connection:
             raise Error._from_wire(message["error"])
         return message["result"]
 
-    def _await(self, id):
+    def stream(self, method, params, large=()):
+        """Sends a request and yields the chunks that come before its answer, or its value when none came.
+
+        Errors: as request().
+        """
+        with self._lock:
+            if self.closed:
+                raise Closed(False)
+            id = self._next_id
+            self._next_id += 1
+            self._expected.add(id)
+        chunks = self._streams[id] = deque()
+        finished = False
+        try:
+            if self.parent is not None:
+                params["parent"] = self.parent
+            try:
+                self._put_slowly({"jsonrpc": "2.0", "id": id, "method": method}, "params", params, large)
+            except Unfit as unfit:
+                raise Error("invalid_arguments", "%s cannot be sent: %s" % (method, unfit))
+            try:
+                self.flush()
+            except OSError:
+                raise Closed(False)
+            any_came = False
+            while True:
+                message = self._await(id, chunks)
+                while chunks:
+                    any_came = True
+                    yield chunks.popleft()
+                if message is not None:
+                    break
+            finished = True
+        finally:
+            self._expected.discard(id)
+            self._streams.pop(id, None)
+            if not finished and not self.closed:
+                # Left early: nobody wants the rest.
+                try:
+                    self.notify("cancel", {"id": id, "reason": "the stream was left"})
+                except OSError:
+                    pass
+        if "error" in message:
+            raise Error._from_wire(message["error"])
+        if not any_came:
+            yield message["result"]["value"]
+
+    def _await(self, id, chunks=()):
+        """The answer to `id`; None when one of its chunks came first."""
         answers = self._answers
         while True:
-            with self.changed:
-                while id not in answers and self.reading and not self.closed:
+            with self._lock:
+                while id not in answers and not chunks and self.reading and not self.closed:
                     self._waiters += 1
                     self.changed.wait()
                     self._waiters -= 1
+                if chunks:
+                    return None
                 if id in answers:
                     return answers.pop(id)
                 if self.closed:
                     raise Closed(True)
                 self.reading = True
             try:
-                while id not in answers:
+                while id not in answers and not chunks:
                     if self.cancelled:
                         raise Error("cancelled", "the call was cancelled")
                     message = self.receive()
@@ -431,8 +591,8 @@ class Connection:
         if type(id) is int and id in self._expected:
             self._answers[id] = message
             if self._waiters:
-                with self.changed:
-                    self.changed.notify_all()
+                with self._lock:
+                    self._notify()
 
     def acquire(self):
         """Makes the calling thread the reader, or returns False when another thread reads now."""
@@ -447,11 +607,11 @@ class Connection:
         with self._lock:
             self.reading = False
             if self._waiters:
-                self.changed.notify_all()
+                self._notify()
 
     def wait_change(self, ready):
         """Waits until ready() or nobody reads."""
-        with self.changed:
+        with self._lock:
             self._waiters += 1
             while self.reading and not ready() and not self.closed:
                 self.changed.wait()

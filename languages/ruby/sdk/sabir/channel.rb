@@ -14,16 +14,24 @@ module Sabir
 
     class << self
       # The worker's connection, set by worker.rb; nil in every other process.
-      attr_accessor :worker
+      attr_reader :worker
+
+      def worker=(connection)
+        @worker = connection
+        @pid = Process.pid
+        @lock = Mutex.new
+      end
 
       # One request to the engine. again: it may be repeated when the engine went away in between.
       def request(method, params, large: [], again: false)
         forked if Process.pid != @pid
-        return from_worker(method, params, large) if @worker
+        # A cancellation strikes between requests, never inside one; a wait ends by itself.
+        return Thread.handle_interrupt(Cancelled => :never) { from_worker(method, params, large) } if @worker
 
         tries = 0
         begin
           client = connected
+          client.tell_test
           client.connection.request(method, params.dup, large)
         rescue Closed => e
           drop(client)
@@ -35,6 +43,23 @@ module Sabir
         end
       end
 
+      # Yields what comes before the answer of one request, as it comes.
+      def stream(method, params, large, &block)
+        forked if Process.pid != @pid
+        unless @worker
+          client = connected
+          client.tell_test
+          return client.connection.stream(method, params, large, &block)
+        end
+
+        Thread.handle_interrupt(Cancelled => :never) do
+          @worker.stream(method, params, large) { |value| Thread.handle_interrupt(Cancelled => :immediate) { block.call(value) } }
+        end
+      rescue Closed
+        raise Error.new("outcome_unknown", "the engine went away during #{method}; it may or may not have happened",
+                        hint: "try again; `sabir engine status` tells whether an engine runs")
+      end
+
       # A notification for the running call; false outside a worker.
       def notify(method, params)
         forked if Process.pid != @pid
@@ -43,7 +68,7 @@ module Sabir
         params["id"] = @worker.parent unless @worker.parent.nil?
         return false if method == "progress" && !params.key?("id")
 
-        @worker.notify(method, params)
+        Thread.handle_interrupt(Cancelled => :never) { @worker.notify(method, params) }
         true
       rescue SystemCallError, IOError
         false

@@ -16,9 +16,21 @@ module Sabir
     def initialize(socket, pid = nil)
       @socket = socket
       @pid = pid
+      @test = nil # the test that the engine knows of
       @owner = Process.pid
       @connection = Connection.new(socket, socket)
       at_exit { close }
+    end
+
+    # Tells the engine of this process which test runs, when that has changed. Errors: Error, Closed.
+    def tell_test
+      return unless @pid && self.class.recorded?
+
+      name = self.class.test_name
+      return if name == @test
+
+      @connection.request("recordings.use", { "name" => name }, [])
+      @test = name
     end
 
     class << self
@@ -55,6 +67,19 @@ module Sabir
         folder
       end
 
+      # Whether this process's calls are recorded or replayed.
+      def recorded?
+        %w[SABIR_RECORD SABIR_REPLAY].any? { |name| !ENV[name].to_s.empty? }
+      end
+
+      # The example that runs, "" outside of tests; a folder of recordings has a file for each.
+      def test_name
+        example = defined?(::RSpec) && ::RSpec.respond_to?(:current_example) && ::RSpec.current_example
+        return ENV["SABIR_TEST_NAME"].to_s unless example
+
+        "#{example.metadata[:file_path].delete_prefix("./")}::#{example.full_description}"
+      end
+
       # The engine's binary: $SABIR_BIN, beside this library, on PATH. Errors: Error unavailable.
       def find_engine
         given = ENV["SABIR_BIN"].to_s
@@ -78,6 +103,8 @@ module Sabir
       end
 
       def running(root, environment)
+        return nil if recorded? # what is recorded or replayed is this process's own
+
         published = JSON.parse(File.read(File.join(root, ".sabir", environment, "engine.json")))
         return nil unless published.is_a?(Hash) && published["format"] == 1
 

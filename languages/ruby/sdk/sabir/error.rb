@@ -1,6 +1,14 @@
 # frozen_string_literal: true
 
 module Sabir
+  # The running call was cancelled: raised in the function wherever it is, so that its `ensure` parts run. No StandardError,
+  # so that `rescue => e` lets it pass.
+  class Cancelled < Exception
+    def initialize(message = "the call was cancelled")
+      super
+    end
+  end
+
   # What the engine, or a function it called, answered.
   #
   # type: the error's name in snake_case, as docs/errors.md lists them ("unknown_function", "timeout", …).

@@ -58,6 +58,23 @@ module Sabir
       nil
     end
 
+    # What to raise when the file `path` raises `error` while it is loaded.
+    def self.failure(path, root, error)
+      message = error.message.dup.force_encoding(Encoding::UTF_8).scrub
+      file, line = place_of(error, root, path)
+      hint = ""
+      if error.is_a?(SyntaxError)
+        if (match = message.match(/\A(.+?):(\d+): ?(.*)/m))
+          file, line, message = match[1], match[2].to_i, match[3].lines.first.to_s.strip
+        end
+        hint = "correct the syntax there"
+      elsif error.is_a?(LoadError)
+        hint = "add the gem that has `#{error.path}` to the Gemfile and run `sabir setup`" if error.path
+      end
+      LoadFailed.new("#{shown(path, root)} does not load: #{Plain.class_name(error)}: #{message}", hint,
+                     shown(file || path, root), line || 1, error)
+    end
+
     private
 
     def load_wrapped
@@ -70,6 +87,7 @@ module Sabir
       trace = TracePoint.new(:line) do |point|
         if found.nil? && point.path == @path
           found = [point.binding.eval("Module.nesting").last, point.self]
+          own_visibility(*found)
         end
       end
       trace.enable { Kernel.load(@path, true) }
@@ -77,7 +95,18 @@ module Sabir
     rescue LoadFailed
       raise
     rescue Exception => e
-      raise failure(e)
+      raise self.class.failure(@path, @root, e)
+    end
+
+    # `private def x` of a wrapped file names a method of its module; Ruby's own looks for it in Object. Without a name there
+    # is nothing to do: what a file's top level defines is private anyway.
+    def own_visibility(space, main)
+      %i[private public].each do |word|
+        main.define_singleton_method(word) do |*names|
+          space.send(word, *names) unless names.empty?
+          names.size > 1 ? names : names.first
+        end
+      end
     end
 
     def publish
@@ -91,22 +120,6 @@ module Sabir
 
     def shown
       self.class.shown(@path, @root)
-    end
-
-    def failure(error)
-      message = error.message.dup.force_encoding(Encoding::UTF_8).scrub
-      file, line = self.class.place_of(error, @root, @path)
-      hint = ""
-      if error.is_a?(SyntaxError)
-        if (match = message.match(/\A(.+?):(\d+): ?(.*)/m))
-          file, line, message = match[1], match[2].to_i, match[3].lines.first.to_s.strip
-        end
-        hint = "correct the syntax there"
-      elsif error.is_a?(LoadError)
-        hint = "add the gem that has `#{error.path}` to the Gemfile and run `sabir setup`" if error.path
-      end
-      LoadFailed.new("#{shown} does not load: #{Plain.class_name(error)}: #{message}", hint,
-                     self.class.shown(file || @path, @root), line || 1, error)
     end
   end
 end

@@ -4,6 +4,8 @@ module Sabir
   # Ruby values to what JSON carries.
   module Plain
     BLOB = 65_536
+    # Control characters but for those that lay text out.
+    NO_TEXT = /[\x00-\x08\x0e-\x1f\x7f]/
     MAX_DEPTH = 200
 
     # A value that JSON cannot carry; `at` is a JSON Pointer to it.
@@ -63,12 +65,13 @@ module Sabir
       end
     end
 
-    # Text is UTF-8; a binary string that is not UTF-8 is a byte sequence.
+    # Text is UTF-8. Much text has the encoding BINARY in Ruby (what sockets and files gave), so a binary string is a byte
+    # sequence only if it is not UTF-8 or has characters that no text has.
     def string(value, at, blobs, listed)
       binary = value.encoding == Encoding::BINARY
       text = binary ? value.dup.force_encoding(Encoding::UTF_8) : value
       text = text.encode(Encoding::UTF_8) unless binary || value.encoding == Encoding::UTF_8
-      fits = text.valid_encoding?
+      fits = text.valid_encoding? && !(binary && text.match?(NO_TEXT))
       raise Unfit.new(at, "the string is not valid UTF-8; a byte sequence has the encoding BINARY") unless fits || binary
 
       if value.bytesize >= BLOB || text.bytesize >= BLOB
@@ -118,7 +121,16 @@ module Sabir
       end
       return value.to_h if value.respond_to?(:to_h)
 
-      unfit(value, at)
+      readers = readers_of(value)
+      readers.empty? ? unfit(value, at) : readers
+    end
+
+    # What an object of a user's class shows of its state: its instance variables that have a reader.
+    def readers_of(value)
+      value.instance_variables.each_with_object({}) do |variable, shown|
+        name = variable.to_s.delete_prefix("@")
+        shown[name] = value.public_send(name) if value.respond_to?(name) && value.method(name).arity.zero?
+      end
     end
 
     def unfit(value, at)

@@ -31,7 +31,7 @@ module Sabir
     PARSE = { max_nesting: 1000, create_additions: false }.freeze
 
     attr_accessor :parent, :cancelled, :closed, :on_message
-    attr_reader :out
+    attr_reader :out, :reader
 
     def initialize(reader, writer, on_message = nil)
       @reader = reader
@@ -52,7 +52,10 @@ module Sabir
       @next_id = 1
       @answers = {}
       @expected = {}
+      @streams = {} # chunks that have come, by request
       @generator = nil
+      @rests = {}
+      @contexts = {}
     end
 
     # The next message that is a JSON-RPC object, its blobs in place; nil at the connection's end. Unsent frames are
@@ -66,29 +69,34 @@ module Sabir
 
           next
         end
-        unless text.valid_encoding?
-          answer_error(nil, -32_700, "protocol", "a frame's JSON text is not UTF-8")
-          next
-        end
-        begin
-          message = parse(text)
-        rescue JSON::ParserError, ArgumentError => e
-          answer_error(nil, -32_700, "protocol", "a frame's JSON text does not parse: #{e.message[0, 200].scrub}")
-          next
-        end
-        unless request?(message)
-          answer_error(nil, -32_600, "protocol", "a frame's JSON is not a JSON-RPC 2.0 object")
-          next
-        end
-        return message if blobs.nil? && !text.include?('"blobs"')
-
-        placed = place(message, blobs || [])
-        return placed if placed
+        message = opened(text, blobs)
+        return message if message
       end
     rescue FrameError => e
       answer_error(nil, -32_600, "protocol", e.message)
       flush_quietly
       raise
+    end
+
+    # Hands over, without waiting, what has arrived whole; readable: first one read, which does not block. false at the
+    # connection's end. For the thread that reads.
+    def receive_available(readable)
+      return false if readable && !fill
+
+      while (frame = take)
+        message = opened(*frame)
+        next if message.nil?
+
+        message.key?("method") ? @on_message.call(message) : take_answer(message)
+      end
+      true
+    rescue FrameError
+      false
+    end
+
+    # Wakes those who wait for an answer, so that they see `cancelled`.
+    def wake
+      @lock.synchronize { @changed.broadcast }
     end
 
     # Writes what is unsent. Errors: SystemCallError.
@@ -132,6 +140,48 @@ module Sabir
     end
 
     # Sends a request and waits for its result. Errors: Error as the peer answered; Closed when the connection ends first.
+    # Sends a request and yields each chunk that comes before its answer, or its value when none came.
+    # Errors: as request().
+    def stream(method, params, large = [])
+      id = @lock.synchronize do
+        raise Closed.new(false) if @closed
+
+        @next_id += 1
+        @expected[@next_id - 1] = true
+        @next_id - 1
+      end
+      chunks = @streams[id] = []
+      message = nil
+      any = false
+      begin
+        params["parent"] = @parent unless @parent.nil?
+        begin
+          put_slowly({ "jsonrpc" => "2.0", "id" => id, "method" => method }, "params", params, large)
+        rescue Plain::Unfit => e
+          raise Error.new("invalid_arguments", "#{method} cannot be sent: #{e.message}")
+        end
+        begin
+          flush
+        rescue SystemCallError, IOError
+          raise Closed.new(false)
+        end
+        until message
+          message = await(id, chunks)
+          until chunks.empty?
+            any = true
+            yield chunks.shift
+          end
+        end
+      ensure
+        @expected.delete(id)
+        @streams.delete(id)
+        leave(id) if message.nil? && !@closed
+      end
+      raise Error.from_wire(message["error"]) if message.key?("error")
+
+      yield message["result"]["value"] unless any
+    end
+
     def request(method, params, large = [])
       id = @lock.synchronize do
         raise Closed.new(false) if @closed
@@ -206,7 +256,106 @@ module Sabir
 
     private
 
+    # How the engine begins a call: what differs from call to call, then its arguments. What follows them is the same for each
+    # call of a function, and is parsed once.
+    CALL = /\A\{"jsonrpc":"2\.0","id":([0-9]{1,15}),"method":"call","params":\{"deadline_ms":[0-9]{1,15},(?:"idempotency_key":"[ !#-\[\]-~]*",)?"context":(\{[ !-\[\]-z|~]*\}),"arguments":/n.freeze
+    AFTER_ARGUMENTS = ',"module":'.b.freeze
+    MOST_KNOWN = 1000
+
+    # What is the same for each call of a function: the members of its params behind `arguments`, and what the worker keeps of them.
+    class Known
+      attr_reader :rest
+      attr_accessor :entry, :order
+
+      def initialize(rest)
+        @rest = rest
+      end
+
+      # All of a call's params.
+      def params(arguments, context)
+        @rest.merge("arguments" => arguments, "context" => context)
+      end
+    end
+
+    # A call whose function is known, with only its arguments parsed; nil: it is to be looked at as a whole. The split is right
+    # if both sides are JSON by themselves, since an object ends where its brace does.
+    def known_call(text)
+      head = CALL.match(text)
+      return nil unless head && (cut = text.rindex(AFTER_ARGUMENTS))
+
+      start = head.end(0)
+      rest = @rests[text.byteslice(cut, text.bytesize - cut)] || learn(text.byteslice(cut, text.bytesize - cut))
+      return nil unless rest && cut > start
+
+      given = text.byteslice(start, cut - start).force_encoding(Encoding::UTF_8)
+      return nil if !given.valid_encoding? || (given.include?("\\") && given.match?(/\\u[dD]/))
+
+      arguments = JSON::Parser.new(given).parse
+      return nil unless Hash === arguments
+
+      context = (@contexts[head[2]] ||= JSON.parse(head[2].force_encoding(Encoding::UTF_8)))
+      { "id" => head[1].to_i, "method" => "call", known: rest, arguments: arguments, context: context }
+    rescue JSON::ParserError, JSON::NestingError
+      nil
+    end
+
+    # nil: it is no end of a call's parameters.
+    def learn(text)
+      return nil unless text.end_with?("}}")
+
+      whole = "{#{text.byteslice(1, text.bytesize - 2)}".force_encoding(Encoding::UTF_8)
+      return nil unless whole.valid_encoding? && !whole.match?(/\\u[dD]/)
+
+      rest = JSON.parse(whole)
+      return nil if rest.key?("arguments") || rest.key?("context") || rest.key?("blobs")
+
+      @rests.clear if @rests.size >= MOST_KNOWN
+      @contexts.clear if @contexts.size >= MOST_KNOWN
+      @rests[text] = Known.new(rest)
+    rescue JSON::ParserError
+      nil
+    end
+
+    # A frame's message, its blobs in place; nil when it is none, which is answered here.
+    def opened(text, blobs)
+      if blobs.nil? && (known = known_call(text))
+        return known
+      end
+      text.force_encoding(Encoding::UTF_8)
+      unless text.valid_encoding?
+        answer_error(nil, -32_700, "protocol", "a frame's JSON text is not UTF-8")
+        return nil
+      end
+      begin
+        message = parse(text)
+        return refuse_surrogates(message) if @surrogates
+      rescue JSON::ParserError, ArgumentError => e
+        answer_error(nil, -32_700, "protocol", "a frame's JSON text does not parse: #{e.message[0, 200].scrub}")
+        return nil
+      end
+      unless request?(message)
+        answer_error(nil, -32_600, "protocol", "a frame's JSON is not a JSON-RPC 2.0 object")
+        return nil
+      end
+      take_chunk(message) if !@streams.empty? && message["method"] == "chunk"
+      return message if blobs.nil? && !lists_blobs?(message)
+
+      place(message, blobs || [])
+    end
+
+    def lists_blobs?(message)
+      content = message["params"] || message["result"]
+      Hash === content && content.key?("blobs")
+    end
+
+    # An escaped backslash, a pair of surrogates, or one alone, which stands for no character.
+    SURROGATES = /\\\\|\\u[dD][89abAB]\h\h\\u[dD][c-fC-F]\h\h|(\\u[dD][89a-fA-F]\h\h)/.freeze
+
     def parse(text)
+      @surrogates = false
+      if text.include?("\\") && (text.include?("\\ud") || text.include?("\\uD"))
+        text = text.gsub(SURROGATES) { Regexp.last_match(1) ? (@surrogates = true) && "\\ufffd" : Regexp.last_match(0) }
+      end
       JSON::Parser.new(text).parse
     rescue JSON::NestingError
       JSON.parse(text, PARSE)
@@ -252,14 +401,14 @@ module Sabir
         whole << rest
         body = 0
       end
-      return [whole.byteslice(body, sizes).force_encoding(Encoding::UTF_8), nil] if sizes.is_a?(Integer)
+      return [whole.byteslice(body, sizes), nil] if sizes.is_a?(Integer)
 
       at = body + sizes[0]
       blobs = sizes.drop(1).map do |size|
         at += size
         whole.byteslice(at - size, size)
       end
-      [whole.byteslice(body, sizes[0]).force_encoding(Encoding::UTF_8), blobs]
+      [whole.byteslice(body, sizes[0]), blobs]
     end
 
     def sizes_of(head)
@@ -330,6 +479,18 @@ module Sabir
       target[last] = blob
     end
 
+    # Nothing is changed in silence: the message was read for its id alone.
+    def refuse_surrogates(message)
+      return nil unless message.is_a?(Hash) && message.key?("id")
+
+      why = "a string has a lone surrogate (\\ud800 to \\udfff), which is no character"
+      unless message.key?("method")
+        return { "id" => message["id"], "error" => { "code" => -32_602, "message" => why, "data" => { "type" => "protocol" } } }
+      end
+      answer_error(message["id"], -32_602, "invalid_arguments", why)
+      nil
+    end
+
     def index(level, key, at)
       case level
       when Hash
@@ -374,19 +535,38 @@ module Sabir
       @out << ["#{[body, *blobs].map(&:bytesize).join(" ")}\n", body, *blobs].join
     end
 
-    def await(id)
+    def take_chunk(message)
+      params = message["params"]
+      chunks = params.is_a?(Hash) ? @streams[params["id"]] : nil
+      return if chunks.nil?
+
+      chunks << params["value"]
+      @lock.synchronize { @changed.broadcast } if @waiters.positive?
+    end
+
+    # Nobody wants the rest of a stream.
+    def leave(id)
+      notify("cancel", { "id" => id, "reason" => "the stream was left" })
+    rescue SystemCallError, IOError
+      nil
+    end
+
+    # The answer to a request; nil when one of its chunks came first.
+    def await(id, chunks = [])
       while true
         @lock.synchronize do
           @waiters += 1
-          @changed.wait(@lock) while !@answers.key?(id) && @reading && !@closed
+          @changed.wait(@lock) while !@answers.key?(id) && chunks.empty? && @reading && !@closed && !@cancelled
           @waiters -= 1
+          return nil unless chunks.empty?
           return @answers.delete(id) if @answers.key?(id)
           raise Closed.new(true) if @closed
+          raise Error.new("cancelled", "the call was cancelled") if @cancelled
 
           @reading = true
         end
         begin
-          read_until(id)
+          read_until(id, chunks)
         rescue FrameError
           @closed = true
         ensure
@@ -395,8 +575,8 @@ module Sabir
       end
     end
 
-    def read_until(id)
-      until @answers.key?(id)
+    def read_until(id, chunks)
+      until @answers.key?(id) || !chunks.empty?
         raise Error.new("cancelled", "the call was cancelled") if @cancelled
 
         message = receive

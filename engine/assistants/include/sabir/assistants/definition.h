@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,13 @@ namespace sabir::assistants {
 
 struct Definition {
   std::string name;
+  std::string kind = "assistant";      // what messages call it: "assistant" or "prompt"
   std::string model;                   // alias of config/openai_config.yml; "" = the prompt's own, or the default
   std::string instructions;            // the system message, or
   std::string prompt;                  // the name of a template that gives it
   std::vector<std::string> functions;  // addresses and patterns: "text.slugify", "ruby/text.*"
   json::object parameters;             // for the model: temperature, …
+  std::optional<json::object> output_schema;  // of the answer
   int max_steps = 8;                   // replies of the model in one run
   std::chrono::milliseconds max_time{120'000};
   int history = 40;                    // earlier messages that a run sees

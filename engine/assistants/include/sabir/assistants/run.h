@@ -73,6 +73,8 @@ class Run {
   Run(const Definition& definition, std::vector<Tool> tools, json::array opening, json::array history);
 
   Actions start(const std::string& message, Clock::time_point now);
+  // Where the opening asks already.
+  Actions start(Clock::time_point now);
   Actions model_replied(const models::Reply& reply, Clock::time_point now);
   Actions model_failed(Error error);
   // `outcome` is the function's value as JSON.
@@ -108,7 +110,8 @@ class Run {
   Pending* find_pending(const std::string& call_id);
   const Tool* find_tool(const std::string& name) const;
 
-  std::string name_;
+  std::string name_;  // "the assistant 'helper'"
+  std::string where_to_raise_;  // its limits; "" = nowhere
   int max_steps_;
   std::chrono::milliseconds max_time_;
   std::vector<Tool> tools_;

@@ -28,8 +28,8 @@ class ToolCaller {
   virtual ~ToolCaller() = default;
   // What the assistant's `functions` name. Errors: kUnknownFunction for an entry that names nothing.
   virtual Result<std::vector<Tool>> list(const std::vector<std::string>& patterns) = 0;
-  // Blocks until `deadline` at most; called from several threads at once. The value is JSON.
-  virtual Result<std::string> call(const std::string& address, const std::string& arguments_json,
+  // Blocks until `deadline` at most; called from several threads at once. `call_id` is the model's. The value is JSON.
+  virtual Result<std::string> call(const std::string& address, const std::string& arguments_json, const std::string& call_id,
                                    const CallContext& context, Clock::time_point deadline) = 0;
 };
 
@@ -53,10 +53,12 @@ struct Answer {
   int steps = 0;
   std::vector<CallMade> calls;
   models::Usage usage;
+  double cost_usd = 0;
+  bool priced = true;     // false: of some call nobody knows the price
 };
 
 // {"content", "conversation", "run", "model", "provider", "steps", "calls": [{"address", "arguments", "value" or
-// "error"}], "usage"}
+// "error"}], "usage", "cost_usd"?}
 json::object to_json(const Answer& answer);
 
 struct Parts {
@@ -65,7 +67,10 @@ struct Parts {
   std::function<Result<std::shared_ptr<models::Model>>(const std::string& alias)> model;
   memory::Memory* memory = nullptr;            // null: nothing is remembered
   journal::Journal* journal = nullptr;         // null: nothing is recorded
+  // What the journal may hold of a JSON text: without secrets.
+  std::function<std::string(std::string json_text)> redact = [](std::string text) { return text; };
   const completions::Renderer* prompts = nullptr;
+  completions::FunctionCaller* prompt_functions = nullptr;  // what the templates of prompts call
   std::function<Clock::time_point()> now = [] { return Clock::now(); };
 };
 
@@ -79,8 +84,17 @@ class Runner {
   Result<Answer> run(const Definition& definition, const std::string& message, const std::string& conversation,
                      CallContext context, const Events& events,
                      std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
+  // The same from messages that ask already. They are no conversation: nothing is remembered.
+  Result<Answer> complete(const Definition& definition, json::array messages, CallContext context, const Events& events,
+                          std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
 
  private:
+  struct Opened;  // a run that can begin
+  // Finds tools and model.
+  Result<void> open(Opened& opened, const std::vector<std::string>& functions, const std::string& alias);
+  Result<Answer> execute(const Definition& definition, Opened opened, const std::string* message, CallContext context, const Events& events,
+                         std::shared_ptr<std::atomic<bool>> cancelled);
+
   Parts parts_;
 };
 

@@ -41,6 +41,9 @@ enum class ErrorCode {
   kTemplate,
   kModelUnreachable,
   kModel,              // the model's provider answered with an error
+  kRecordingMissing,   // a replay was asked for what is not recorded
+  kRecordingStale,     // a replay was asked with another text of a prompt than was recorded
+  kBudget,             // a budget of money or tokens does not allow a call of a model
   kLimit,              // a bound of steps, time, tokens or size was reached
   kStorageFull,
   kStorage,

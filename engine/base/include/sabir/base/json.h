@@ -21,6 +21,7 @@ std::string pretty_json(const json::value& value);
 
 // On one line, without blanks. Unlike json::serialize it writes 6.0 and 0.25, not 6E0 and 2.5E-1.
 std::string compact_json(const json::value& value);
+std::string compact_json(const json::object& object);  // which would be copied into a value
 
 // {"type": "unknown_function", "message": …, "hint": …, "file": …, "line": …, …data} without detail.
 json::object to_json(const Error& error);

@@ -4,16 +4,20 @@
 // Threads: the loop's, but for registry(). Lifetimes: shutdown() before destruction.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "sabir/functions/registry.h"
+#include "sabir/languages/languages.h"
 #include "sabir/net/loop.h"
 #include "sabir/protocol/payload.h"
+#include "sabir/trace/tracer.h"
 #include "sabir/workers/pool.h"
 
 namespace sabir::functions {
@@ -28,6 +32,11 @@ struct CallRequest {
   int depth = 1;
   std::string idempotency_key;
   std::string caller;   // "cli", "sdk", "model", "python/reports.summarize": for the journal
+  std::uint64_t entry = 0;   // of a recording: the call's own, and the one of the call that asks for it; 0 = none
+  std::uint64_t parent = 0;
+  trace::SpanContext span;   // of the call that asks for it
+  std::string tool;          // the name by which a model knows the function and asks for it, and the id of its tool call; "" = no model
+  std::string tool_call;
 };
 
 // The record of calls that have effects; runtime/ plugs the journal in.
@@ -55,10 +64,12 @@ struct Setup {
   std::vector<project::Language> languages;
   std::filesystem::path build_cache;                       // objects and programs of compiled languages
   EffectLog* effects = nullptr;                            // null: effects are not recorded
+  trace::Tracer* tracer = nullptr;                         // null: calls are not traced
   std::function<void(std::function<void()>)> background;   // runs blocking work elsewhere
   workers::RequestHandler requests;                        // what workers ask of the engine
   std::function<void(const std::string& language, std::string_view line)> output;
   std::map<std::string, std::string> environment;          // beyond what workers always see
+  bool debug = false;                                      // workers run on this terminal, one of a language, without time limits
 };
 
 class Functions {
@@ -76,20 +87,29 @@ class Functions {
                      const std::string& context_parameter, CallRequest request, workers::CallEvents events);
   void cancel(CallId id, const std::string& reason);
 
-  // Reads the sources again and replaces the workers; running calls finish.
-  void reload(std::shared_ptr<const project::Project> project);
+  // Goes over to another reading of the project. The workers of the languages in `changed` are replaced, those of a compiled
+  // one by the program in `built`; running calls finish where they are.
+  void replace(std::shared_ptr<const project::Project> project, std::shared_ptr<const Registry> registry,
+               const std::set<std::string>& changed, std::map<std::string, languages::Built> built,
+               workers::Boot reboot = workers::Boot::kAsNeeded);
+  // The compiled languages whose program has been built.
+  std::set<std::string> built_languages() const;
   // Builds what must be built and starts one worker of each language that the project uses; `done` gets a line per
   // language: {"language", "ok", "message"}.
   void prepare(std::function<void(std::vector<json::object>)> done);
   void shutdown(std::function<void()> done);
   std::map<std::string, workers::PoolStats> stats() const;
+  // Of the last 64 calls of "language/address" in this engine: {"calls", "failed", "median_ms", "most_ms", "last_error"};
+  // empty when there was none. "calls" and "failed" count all.
+  json::object recent(const std::string& key) const;
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// The interpreter or compiler that serves `language` in this project. Errors: kUnavailable naming what to install.
-Result<std::string> find_interpreter(const project::Project& project, const project::Language& language);
+// Builds a compiled language's program for `registry`. Blocks. Errors: kUnavailable, kBuildFailed, kIo.
+Result<languages::Built> build_language(const project::Project& project, const project::Language& language, const Registry& registry,
+                                        const std::filesystem::path& cache, const std::atomic<bool>& stopping);
 
 }  // namespace sabir::functions

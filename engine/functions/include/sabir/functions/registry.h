@@ -6,11 +6,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "sabir/base/error.h"
+#include "sabir/base/inputs.h"
 #include "sabir/base/json.h"
 #include "sabir/project/project.h"
 #include "sabir/schema/function_schema.h"
@@ -46,7 +48,11 @@ struct Assistant {
 
 class Registry {
  public:
-  static std::shared_ptr<const Registry> build(const project::Project& project, const std::vector<project::Language>& languages);
+  // The functions of the languages in `frozen` stay as `previous` has them, whatever the sources say now.
+  static std::shared_ptr<const Registry> build(const project::Project& project, const std::vector<project::Language>& languages,
+                                               const Registry* previous = nullptr, const std::set<std::string>& frozen = {});
+  // The files that read well in `previous` and do not now, by language.
+  std::map<std::string, std::vector<Error>> newly_broken(const Registry& previous) const;
 
   // `address` is "module.function", "language/module.function", or a function's name alone where one module has it.
   // Errors: kUnknownFunction with the nearest addresses; what makes it unavailable where it is known but cannot run.
@@ -63,15 +69,25 @@ class Registry {
     schema::Description description;
   };
   const std::vector<Described>& described() const { return described_; }
+  // What it was made from, but for the languages; and whether the same would come of it again: false where a program could not
+  // be asked or a file not be read.
+  const Inputs& inputs() const { return inputs_; }
+  bool is_settled() const { return settled_; }
 
  private:
-  void add_file(const project::SourceFile& source, schema::Description description);
+  // `first` has the index of the first function of each address.
+  void add_file(const project::SourceFile& source, schema::Description description, std::unordered_map<std::string, std::size_t>& first);
+  bool is_exposed(const project::SourceFile& source, const std::string& address, const schema::FunctionSchema& function);
+  void tell_unmatched(const project::Project& project);
   void name_tools();
 
+  std::set<std::pair<const project::Origin*, std::string>> matched_;  // entries of `expose`, while building
   std::vector<Function> functions_;
   std::vector<Unavailable> unavailable_;
   std::vector<Assistant> assistants_;
   std::vector<Described> described_;
+  Inputs inputs_;
+  bool settled_ = true;
   std::unordered_map<std::string, std::size_t> by_address_;  // "module.function" (preferred) and "language/module.function"
   std::unordered_map<std::string, std::size_t> by_tool_;
   std::map<std::string, std::vector<std::size_t>> by_name_;  // bare canonical name

@@ -78,8 +78,10 @@ class ModelStore {
   // False when there was nothing. Removes a half-pulled one too.
   Result<bool> remove(const std::string& name) const;
 
-  // Errors: kNotFound (name); kModelUnreachable when the weights are not here, with the `sabir model pull` to run;
-  // kUnavailable when node or its packages are missing.
+  // The GGUF file of a name of the catalog, or of a path to one. Errors: kNotFound; kModelUnreachable when the weights are not
+  // here, with the `sabir model pull` to run.
+  Result<std::filesystem::path> weights(const std::string& name) const;
+  // Errors: as weights(); kUnavailable when node or its packages are missing.
   Result<LocalFiles> find(const LocalSpec& spec) const;
 
   const std::filesystem::path& folder() const { return options_.models; }

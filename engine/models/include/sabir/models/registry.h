@@ -6,11 +6,14 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sabir/base/error.h"
 #include "sabir/base/json.h"
+#include "sabir/models/answer_cache.h"
+#include "sabir/models/ledger.h"
 #include "sabir/models/local_runtime.h"
 #include "sabir/models/model.h"
 #include "sabir/net/http_client.h"
@@ -19,6 +22,12 @@
 
 namespace sabir::models {
 
+class PriceTable;
+
+// Limits and circuit breakers by alias. One for an engine's whole life, so that they outlive a reading of the configuration.
+class PolicyStates;
+std::shared_ptr<PolicyStates> make_policy_states();
+
 struct ModelsOptions {
   std::filesystem::path root;                         // the project's; a script's path is relative to it
   std::string environment = "development";            // adds config/openai_config.<environment>.yml on top
@@ -26,6 +35,12 @@ struct ModelsOptions {
   std::shared_ptr<const secrets::Secrets> secrets;    // may be null when no model has a key
   std::shared_ptr<LocalRuntime> local;                // may be null: local models are unavailable then
   std::shared_ptr<net::HttpClient> client;            // null = an own one
+  std::shared_ptr<PolicyStates> policies;             // null = own ones
+  std::filesystem::path prices;                       // the prices that come with Sabir; "" = only the project's own
+  std::shared_ptr<Ledger> ledger;                     // null: no calls are booked, and there may be no budgets
+  std::optional<Error> no_ledger;                     // why it is null
+  std::shared_ptr<AnswerCache> cache;                 // null: no answers are kept
+  std::vector<Switch> switches;                       // models that aliases stand for in place of the configuration's
 };
 
 struct ModelInfo {
@@ -34,6 +49,10 @@ struct ModelInfo {
   std::string description;  // "gpt-4.1 (openai, api.openai.com:443)"
   std::string secret;       // the key's secret name; "" = none
   bool is_default = false;
+  std::vector<std::string> fallbacks;
+  std::string model;                    // the name that its provider knows; "" where it has none
+  json::object parameters;              // those of the configuration
+  std::optional<Switch> switched;
 };
 
 class Models {
@@ -48,7 +67,11 @@ class Models {
 
   // "" = the override, else the default. Errors: kNotFound with the nearest aliases.
   Result<std::shared_ptr<Model>> get(const std::string& alias = {}) const;
+  // What get() of the same alias would give. Errors: as get().
+  Result<ModelInfo> info(const std::string& alias = {}) const;
   std::vector<ModelInfo> list() const;
+  // What so many tokens of a model cost, by the name that its provider knows; nothing where its price is not known.
+  std::optional<double> cost_usd(const std::string& model, const Usage& usage) const;
   const std::string& default_alias() const { return default_; }
 
  private:
@@ -56,11 +79,16 @@ class Models {
     std::shared_ptr<Model> model;
     std::string provider;
     std::string secret;
+    std::vector<std::string> fallbacks;
+    std::string name;
+    json::object parameters;
+    std::optional<Switch> switched;
   };
   std::map<std::string, Entry> models_;
   std::string default_;
   std::string override_;
   std::string file_;
+  std::shared_ptr<const PriceTable> prices_;
 };
 
 }  // namespace sabir::models

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,7 @@ struct HttpRequest {
   std::size_t most_body_bytes = std::size_t{64} << 20U;
   std::size_t most_header_bytes = std::size_t{256} << 10U;
   std::shared_ptr<std::atomic<bool>> cancelled;  // may be null; looked at every 50 ms
+  std::function<std::optional<Error>()> watch;   // may be empty; asked as often, and its error ends the exchange
 };
 
 struct HttpResponse {
@@ -61,7 +63,7 @@ class HttpClient {
 
   // Any status is a success here. Errors: kUnavailable (no libcurl), kModelUnreachable (name, connection, TLS, broken
   // answer), kTimeout, kCancelled, kLimit (answer too large), kInvalidArguments (URL, header). Messages name host and
-  // port, never the query, user or headers.
+  // port, never the query, user or headers. Data: {"reason": "tls" or "unreachable"} with kModelUnreachable.
   Result<HttpResponse> send(const HttpRequest& request, const OnBody& on_body = {});
 
  private:

@@ -1,5 +1,8 @@
 // Loop: the engine's event loop. One thread runs it; everything that owns a socket, a timer or a worker lives there.
 //
+// Code that may block can run on it as well (enter_foreign()): when it has taken a millisecond or two, another thread goes on
+// with the loop. Still only one thread at a time runs it, and what one has written the next one sees.
+//
 // Threads: post() from any; all else on the loop's own thread. Lifetimes: a callback may destroy the timer, watch or
 // stream it came from.
 #pragma once
@@ -8,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,6 +29,22 @@ class Loop {
   void run();   // until stop()
   void stop();  // any thread
   void post(std::function<void()> task);
+  // Runs `task` at the end of this turn, when what was ready has run. Unlike post() it costs no look for new events, which is
+  // a system call. Loop thread only.
+  void soon(std::function<void()> task);
+
+  // Code that may block, called by a task given to soon() that does nothing but that:
+  //
+  //   if (const auto ticket = loop.enter_foreign()) {
+  //     foreign();
+  //     if (!Loop::leave_foreign(ticket)) …
+  //   }
+  //
+  // 0 from enter_foreign(): not now, for want of a thread that could take over; run it elsewhere. False from leave_foreign():
+  // it took too long, another thread runs the loop by now, or it has ended and is gone; the caller must return at once.
+  using Ticket = std::uint64_t;
+  Ticket enter_foreign();
+  static bool leave_foreign(Ticket ticket);
 
   using TimerId = std::uint64_t;
   TimerId after(std::chrono::milliseconds delay, std::function<void()> task);
@@ -35,9 +55,8 @@ class Loop {
   WatchId when_readable(int fd, std::function<void()> ready);
   void unwatch(WatchId watch);
 
-  // How long run() polls before it sleeps, while work is outstanding (hold()/release()); 0 = sleep at once. The wake-up
-  // of an idle core costs more than a short call does.
-  void set_spin(std::chrono::microseconds spin);
+  // Between the two something is waited for. After short waits run() then looks for events for a while before it sleeps: the
+  // wake-up of an idle core costs more than a short call does.
   void hold();
   void release();
 
@@ -45,7 +64,7 @@ class Loop {
   friend class Stream;
   friend class Listener;
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 // A byte stream over a connected socket, or over two pipes. Loop thread only.
@@ -54,6 +73,10 @@ class Stream {
   struct Handler {
     virtual ~Handler() = default;
     virtual void on_bytes(std::string_view bytes) = 0;
+    // Where the next bytes may be put, of which on_filled() tells how many came; an on_bytes() with what came behind them, which
+    // may be nothing, follows each on_filled().
+    virtual std::span<char> room() { return {}; }
+    virtual void on_filled(std::size_t /*count*/) {}
     virtual void on_closed() = 0;  // once; not after close()
   };
   // Takes the descriptors over; `out_fd` may equal `in_fd`. `handler` must outlive the stream or its close().
@@ -65,6 +88,10 @@ class Stream {
   // What is written during one turn of the loop leaves in one system call.
   std::string& output();      // append here, then call flush_soon()
   void flush_soon();
+  // The same for more, behind what output() has; large parts are not copied as far as the peer takes them at once.
+  void send(std::span<const std::string_view> parts);
+  // Writes at once what the peer takes without waiting: for a last word before close().
+  void flush_some();
   std::size_t unsent() const;
   void pause_reading(bool paused);
   void close();

@@ -21,6 +21,7 @@ struct Message {
   std::string_view id;      // raw JSON; empty for notifications
   std::string_view method;  // requests and notifications; protocol methods hold no escapes
   std::string_view params;  // raw JSON object; empty when absent
+  bool params_fit = true;   // false: a request whose params are no object, for its receiver to refuse
   std::string_view result;  // raw JSON; responses
   std::string_view error;   // raw JSON object; responses
 
@@ -31,6 +32,10 @@ struct Message {
 // Errors: kProtocol when the text is not JSON, data {"rpc":-32700}, or no JSON-RPC 2.0 object, data {"rpc":-32600}.
 Result<Message> parse_message(std::string_view json);
 
+// The messages' texts, appended or on their own.
+void append_request(std::string& out, std::int64_t id, std::string_view method, std::string_view params);
+void append_notification(std::string& out, std::string_view method, std::string_view params);
+void append_response(std::string& out, std::string_view id, std::string_view result);
 std::string make_request(std::int64_t id, std::string_view method, std::string_view params);
 std::string make_notification(std::string_view method, std::string_view params);
 std::string make_response(std::string_view id, std::string_view result);

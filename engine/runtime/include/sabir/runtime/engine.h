@@ -11,15 +11,20 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sabir/base/context.h"
 #include "sabir/base/error.h"
 #include "sabir/functions/functions.h"
+#include "sabir/completions/tokens.h"
 #include "sabir/models/model.h"
+#include "sabir/models/registry.h"
 #include "sabir/project/project.h"
 #include "sabir/protocol/payload.h"
+#include "sabir/recordings/recordings.h"
 #include "sabir/workers/pool.h"
 
 namespace sabir::runtime {
@@ -27,13 +32,26 @@ namespace sabir::runtime {
 // Asked before a model's call of an irreversible function; false refuses it. Absent: always refused.
 using Approve = std::function<bool(const std::string& address, const std::string& arguments_json)>;
 
+// What saved files came to.
+struct ReloadReport {
+  std::vector<std::string> paths;      // that changed, from the project's root; empty: anything
+  std::vector<std::string> languages;  // whose functions are served anew
+  std::vector<Error> problems;         // broken files; the functions of their languages stay as they were
+  std::chrono::milliseconds took{0};
+};
+
 struct EngineOptions {
+  bool debug = false;               // functions::Setup::debug
   std::filesystem::path root;
   std::string environment = "development";
   std::filesystem::path resources;  // unpacked languages/, templates/, models/
   std::filesystem::path cache;      // the user's cache folder; built programs go to build/ below it
   // What workers print, line by line; empty = standard error, each line after "[language] ".
   std::function<void(const std::string& language, std::string_view line)> output;
+  // Saved files were read again, of a listening engine; on its loop. Empty = problems go to the log.
+  std::function<void(const ReloadReport&)> reloaded;
+  recordings::Choice recording;     // what to record or replay
+  std::string traceparent;          // of what calls this engine's own methods; "" = they begin traces
 };
 
 // As models.complete answers it.
@@ -48,6 +66,16 @@ struct RunEvents {
   Approve approve;
 };
 
+// What is asked of a model by a prompt of completions/. What is empty here is as the prompt's front matter says.
+struct PromptRequest {
+  std::string name;
+  std::string variables = "{}";  // the text of a JSON object
+  std::string model;             // an alias
+  json::object parameters;       // stronger than the prompt's, one by one
+  std::optional<json::object> output_schema;
+  std::optional<std::chrono::milliseconds> cache;  // as models::Request has it
+};
+
 class Engine {
  public:
   // Errors: kNoProject, kConfig, kStoreNewer (on first use of the store) and whatever the rooms give.
@@ -57,30 +85,51 @@ class Engine {
   const project::Project& project() const;
   std::shared_ptr<const functions::Registry> registry() const;
 
-  // One request, blocking: the method's result object with its blobs. `timeout` is the whole wait.
+  // One request, blocking: the method's result object with its blobs. `timeout` is the whole wait. A call with "stream": true
+  // tells of its chunks and progress on the engine's loop while it runs.
+  using OnNotice = std::function<void(std::string_view method, std::string_view members)>;
   Result<protocol::Payload> request(const std::string& method, protocol::Payload params, const CallContext& context,
-                                    std::chrono::milliseconds timeout);
+                                    std::chrono::milliseconds timeout, OnNotice on_notice = {});
 
   // One turn of an assistant, blocking; `events` come on this thread. An empty `conversation` begins a new one. Gives
-  // {"content", "conversation", "model", "provider", "calls": […]}. `cancelled` may be null.
+  // {"content", "conversation", "model", "provider", "calls": […], "trace"?}. `cancelled` may be null.
   Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
                                      const CallContext& context, const RunEvents& events,
                                      std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
+  // Renders a prompt and asks its model, blocking. Where the prompt offers functions, the model's calls are made, as an assistant's
+  // are, and `events` tell of them. Gives what models.complete answers to {"prompt"}. `cancelled` may be null.
+  Result<json::object> complete_prompt(const PromptRequest& asked, const CallContext& context, const RunEvents& events,
+                                       std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
   Result<models::Reply> complete(const std::string& alias, const models::Request& request, const models::OnEvent& on_event);
+
+  // Knows the value of every secret that the project names.
+  std::shared_ptr<const secrets::Redactor> redactor();
+  // What the project's calls of models have taken: models::Ledger::usage.
+  Result<json::array> usage(const std::string& by, std::int64_t since_ms);
+  // Answers of models that are kept (docs/models.md, "Answers that are given again"). Lives as long as the engine.
+  models::AnswerCache& answers();
+  // What counts the tokens of an alias' model, or of one of OpenAI's by its name.
+  completions::Tokens tokens_of(const std::string& alias);
+  // The models of config/openai_config.yml, as they stand now.
+  Result<std::vector<models::ModelInfo>> models();
+  // From now on, in every engine of the project, `alias` stands for the model `model` of its provider; "" = as the
+  // configuration says. Errors: kNotFound, kInvalidArguments, the store's.
+  Result<models::Switch> use_model(const std::string& alias, const std::string& model, const std::string& who);
 
   // Builds and warms every language the project uses; a line each: {"language", "ok", "message"}.
   std::vector<json::object> prepare();
   std::map<std::string, workers::PoolStats> stats();
 
-  // Serves one SDK on a connected socket; `closed` is called on the loop when it is gone.
-  void serve(int fd, std::function<void()> closed);
-  // Listens on the project's socket and publishes engine.json. Errors: kExists, kIo.
+  // Serves one SDK on a connected socket, which is both descriptors, or on two pipes; `closed` is called on the loop when it is gone.
+  void serve(int in_fd, int out_fd, std::function<void()> closed);
+  // Listens on the project's socket, publishes engine.json, and from then on serves what is saved. Errors: kExists, kIo.
   Result<void> listen();
   // The published engine of a project, if one answers there: its socket.
   static Result<std::string> find_running(const std::filesystem::path& root, const std::string& environment);
 
  private:
   struct State;
+  class PromptFunctions;
   explicit Engine(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

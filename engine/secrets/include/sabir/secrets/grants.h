@@ -23,6 +23,9 @@ class Grants {
   // `address` is the function's full address ("python/weather.current"); `declared` its own Secrets: tags.
   bool allowed(std::string_view address, std::string_view secret, const std::vector<std::string>& declared) const;
 
+  // The secrets that anything is granted; sorted, each once.
+  std::vector<std::string> names() const;
+
   // The refusal for a function that is not allowed: kNotGranted with the line to add.
   static Error refusal(std::string_view address, std::string_view secret);
 

@@ -1,4 +1,4 @@
-// Testing: runs a project's own suites with their own runners, pytest, rspec and ctest, side by side, and makes one
+// Testing: runs a project's own suites with their own runners, pytest, rspec, ctest and what other languages name, side by side, and makes one
 // report of them. The runners stay the judges; this room finds test files, starts runners and reads what they say.
 //
 // Threads: run() blocks, and one run at a time may be active in a process: while it runs it owns SIGINT and SIGTERM, which
@@ -12,6 +12,7 @@
 
 #include "sabir/base/error.h"
 #include "sabir/base/json.h"
+#include "sabir/project/project.h"
 
 namespace sabir::testing {
 
@@ -59,6 +60,8 @@ struct Options {
   std::filesystem::path only;      // run only tests below this path; empty = all
   std::filesystem::path engine;    // this binary; the suites see it as SABIR_BIN; empty = they find their own
   std::map<std::string, std::filesystem::path> sdk_paths;  // language -> folder for its load path
+  std::map<std::string, std::string> environment;  // what the suites see besides; stronger than what they see anyway
+  std::vector<project::Language> languages;   // those with a test command are run by it
   int timeout_ms = 0;              // of one suite; 0 = sabir.yml's tests.timeout, else ten minutes
   int output_fd = -1;              // progress and report as text; -1 = none
   bool live = false;               // output_fd is a terminal: one status line that is repainted

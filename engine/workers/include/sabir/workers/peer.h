@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -41,9 +42,9 @@ class Peer : private net::Stream::Handler {
   ~Peer() override;
 
   // Returns the request's id.
-  std::int64_t request(std::string_view method, std::string_view params, const std::vector<std::string>& blobs, Answer answer);
-  void notify(std::string_view method, std::string_view params);
-  void respond(std::string_view id, std::string_view result, const std::vector<std::string>& blobs = {});
+  std::int64_t request(std::string_view method, std::string_view params, const std::vector<std::string_view>& blobs, Answer answer);
+  void notify(std::string_view method, std::string_view params, const std::vector<std::string_view>& blobs = {});
+  void respond(std::string_view id, std::string_view result, const std::vector<std::string_view>& blobs = {});
   void respond_error(std::string_view id, const Error& error);
   void close();
   std::size_t unsent() const { return stream_.unsent(); }
@@ -51,15 +52,18 @@ class Peer : private net::Stream::Handler {
 
  private:
   void on_bytes(std::string_view bytes) override;
+  std::span<char> room() override { return reader_.room(); }
+  void on_filled(std::size_t count) override { reader_.filled(count); }
   void on_closed() override;
   void take(protocol::Frame& frame);
-  void send(std::string_view json, const std::vector<std::string>& blobs);
+  void send(const std::vector<std::string_view>& blobs);
   void lose(const Error& error);
 
   Handler& handler_;
   protocol::FrameReader reader_;
   std::unordered_map<std::int64_t, Answer> open_;
   std::int64_t next_id_ = 1;
+  std::string text_;  // of the message being written; empty between two
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   net::Stream stream_;  // last: its callbacks use the rest
 };

@@ -1,0 +1,5 @@
+#include <string>
+
+/// The text.
+/// @effect read
+std::string echo(std::string text) { return text; }

@@ -1,0 +1,10 @@
+/**
+ * The text.
+ *
+ * Effect: read
+ * @param {string} text
+ * @returns {string}
+ */
+export function echo(text) {
+  return text;
+}

@@ -1,0 +1,176 @@
+// Hot reload: what a saved file changes is read and built beside the running functions, and served once it is good. While a
+// file of a language is broken, that language's functions stay as they were.
+#include <algorithm>
+
+#include "engine_state.h"
+#include "sabir/base/log.h"
+#include "sabir/base/text.h"
+
+namespace sabir::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The language whose workers a changed path concerns; "" for none.
+std::string language_of(const std::string& path) {
+  const std::size_t first = path.find('/');
+  if (first == std::string::npos) return "";
+  const std::string_view folder(path.data(), first);
+  if (folder != "functions" && folder != "assistants" && folder != "memory" && folder != "languages") return "";
+  const std::size_t second = path.find('/', first + 1);
+  return path.substr(first + 1, second == std::string::npos ? std::string::npos : second - first - 1);
+}
+
+// The languages of the existing code that a changed path belongs to; a boot file's or the path's own.
+std::set<std::string> languages_served_from(const std::string& path, const project::Project& project, bool& boot_changed) {
+  std::set<std::string> out;
+  const std::filesystem::path full = path.starts_with('/') ? std::filesystem::path(path) : project.root / path;
+  for (const auto& origin : project.origins) {
+    if (full == origin->boot) {
+      boot_changed = true;
+      out.insert(origin->language);
+    }
+    if (std::mismatch(origin->path.begin(), origin->path.end(), full.begin(), full.end()).first == origin->path.end()) out.insert(origin->language);
+  }
+  return out;
+}
+
+// The languages of the files that were read with the help of `path`: a signature, a header.
+std::set<std::string> languages_read_from(const std::string& path, const functions::Registry& registry) {
+  std::set<std::string> out;
+  for (const auto& one : registry.described()) {
+    const auto& depends = one.description.depends;
+    if (std::any_of(depends.begin(), depends.end(), [&](const auto& d) { return d == path || (d.ends_with('/') && (path + "/").starts_with(d)); })) out.insert(one.source.language);
+  }
+  return out;
+}
+
+}  // namespace
+
+struct Engine::State::Reading {
+  std::set<std::string> paths;
+  std::set<std::string> changed;  // languages
+  std::set<std::string> built;    // compiled languages in use
+  std::shared_ptr<const project::Project> project;
+  std::shared_ptr<const functions::Registry> previous;
+  std::shared_ptr<const functions::Registry> registry;
+  std::map<std::string, languages::Built> programs;
+  std::vector<Error> problems;
+  bool boot_changed = false;
+  Clock::time_point begin = Clock::now();
+};
+
+void Engine::State::sources_changed(std::set<std::string> paths) {
+  if (reading) {
+    // One at a time; what came meanwhile is read next.
+    changed_meanwhile.merge(paths);
+    again = true;
+    return;
+  }
+  auto next = std::make_shared<Reading>();
+  next->paths = std::move(paths);
+  next->previous = registry;
+  next->built = functions->built_languages();
+  for (const auto& path : next->paths) {
+    if (auto name = language_of(path); !name.empty()) next->changed.insert(std::move(name));
+    next->changed.merge(languages_served_from(path, served ? *served : *project, next->boot_changed));
+    next->changed.merge(languages_read_from(path, *registry));
+  }
+  if (next->paths.empty() || next->paths.contains("sabir.yml")) {
+    next->boot_changed = true;
+    for (const auto& language : languages) {
+      // A source may be the first of its language.
+      if (next->paths.contains("sabir.yml")) next->changed.insert(language.name);
+    }
+    for (const auto& one : registry->described()) next->changed.insert(one.source.language);
+  }
+  if (next->paths.empty() || std::any_of(next->paths.begin(), next->paths.end(), [](const auto& p) { return p.starts_with("config/"); })) {
+    const std::lock_guard lock(models_mutex);
+    models.reset();
+  }
+  if (next->changed.empty()) return;
+  reading = true;
+  const bool taken = long_jobs->submit([this, next] {
+    read_again(*next);
+    loop.post([this, next] { go_over(*next); });
+  });
+  if (!taken) reading = false;
+}
+
+// A job's thread: nothing that the loop uses is touched.
+void Engine::State::read_again(Reading& next) const {
+  auto loaded = project::load(options.root, options.environment, languages);
+  if (!loaded) {
+    next.problems.push_back(std::move(loaded.error()));
+    return;
+  }
+  next.project = std::make_shared<const project::Project>(std::move(*loaded));
+  next.registry = functions::Registry::build(*next.project, languages);
+  std::set<std::string> frozen;
+  for (auto& [language, errors] : next.registry->newly_broken(*next.previous)) {
+    frozen.insert(language);
+    next.problems.insert(next.problems.end(), errors.begin(), errors.end());
+  }
+  for (const auto& language : languages) {
+    if (!next.changed.contains(language.name) || !next.built.contains(language.name) || frozen.contains(language.name)) continue;
+    auto built = functions::build_language(*next.project, language, *next.registry, options.cache / "build", stopping);
+    if (built && built->broken.empty()) {
+      next.programs.emplace(language.name, std::move(*built));
+      continue;
+    }
+    frozen.insert(language.name);
+    if (!built) {
+      next.problems.push_back(std::move(built.error()));
+    } else {
+      for (auto& [file, error] : built->broken) next.problems.push_back(error);
+    }
+  }
+  for (const auto& name : frozen) next.changed.erase(name);
+  if (!frozen.empty()) next.registry = functions::Registry::build(*next.project, languages, next.previous.get(), frozen);
+}
+
+void Engine::State::watch_sources() {
+  if (!watcher) return;
+  for (const auto& origin : (served ? *served : *project).origins) {
+    if (!origin->path.empty()) watcher->watch(origin->path);
+    if (!origin->boot.empty()) watcher->watch(origin->boot);
+  }
+  // What types were read from elsewhere: `sig/`, a package beside functions/.
+  for (const auto& one : registry->described()) {
+    for (const auto& depends : one.description.depends) {
+      if (language_of(depends).empty()) watcher->watch(options.root / (depends.ends_with('/') ? depends.substr(0, depends.size() - 1) : depends));
+    }
+  }
+}
+
+void Engine::State::go_over(Reading& next) {
+  reading = false;
+  if (next.registry) {
+    // `project` itself stays: its root and environment do not change, and other threads read it.
+    {
+      const std::lock_guard lock(registry_mutex);
+      registry = next.registry;
+    }
+    served = next.project;
+    watch_sources();
+    functions->replace(next.project, next.registry, next.changed, std::move(next.programs),
+                       next.boot_changed ? workers::Boot::kAnew : workers::Boot::kAsNeeded);
+  }
+  ReloadReport report;
+  report.paths.assign(next.paths.begin(), next.paths.end());
+  for (auto it = next.changed.begin(); it != next.changed.end();) {
+    const bool used = next.registry && std::any_of(next.registry->described().begin(), next.registry->described().end(), [&](const auto& d) { return d.source.language == *it; });
+    it = used ? std::next(it) : next.changed.erase(it);
+  }
+  report.languages.assign(next.changed.begin(), next.changed.end());
+  report.problems = std::move(next.problems);
+  report.took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - next.begin);
+  if (options.reloaded) {
+    options.reloaded(report);
+  } else {
+    for (const auto& problem : report.problems) log(LogLevel::kWarning, to_text(problem));
+  }
+  if (std::exchange(again, false)) sources_changed(std::exchange(changed_meanwhile, {}));
+}
+
+}  // namespace sabir::runtime

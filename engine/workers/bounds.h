@@ -1,0 +1,30 @@
+// What a worker may use besides time, and whether it does use more. Private to the room.
+//
+// Threads: the loop's.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "sabir/base/error.h"
+#include "sabir/workers/pool.h"
+
+namespace sabir::workers {
+
+// Bytes that the worker's processes keep, with the files of a sandbox's own /tmp, which are memory too.
+std::uint64_t memory_of(const PoolSpec& spec, pid_t pid);
+
+// What a sandbox without a call has been computing.
+struct LeftBehind {
+  std::chrono::milliseconds cpu{0};
+  Clock::time_point looked;
+  int looks = 0;  // in a row at which it had computed much
+};
+
+// Why the worker has to be ended, if it has to: kLimit. `call` is what it runs; "" = nothing.
+std::optional<Error> beyond_bounds(const PoolSpec& spec, pid_t pid, const std::string& call, LeftBehind& left);
+
+}  // namespace sabir::workers

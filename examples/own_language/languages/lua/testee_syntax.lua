@@ -1,0 +1,4 @@
+-- A syntax error.
+function never()
+  return (1 +
+end

@@ -1,0 +1,2 @@
+# @arg a {b: map<'x'|strx=$(case $1 in a) f() { :; };; esac
+`"${a:-'}"` <<

@@ -1,0 +1,3 @@
+module sabirtools
+
+go 1.19

@@ -1,0 +1,4 @@
+never() {
+  if true; then
+    echo "a block that never ends"
+}
