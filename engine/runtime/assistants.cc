@@ -535,7 +535,7 @@ Result<json::object> Engine::State::run_turn(const functions::Assistant& assista
   auto out = assistants::to_json(*answer);
   out["finish_reason"] = answer->finish_reason;
   json::array calls;
-  for (const auto& call : answer->handed_over) calls.push_back({{"id", call.id}, {"name", call.name}, {"arguments", call.arguments_json}});
+  for (const auto& made : answer->handed_over) calls.push_back({{"id", made.id}, {"name", made.name}, {"arguments", made.arguments_json}});
   out["handed_over"] = std::move(calls);
   out["said"] = std::move(answer->said);
   return out;

@@ -199,8 +199,9 @@ std::vector<json::object> ChatStream::end(const Told& told) {
   if (shown_ < told.content.size()) out = text(std::string_view(told.content).substr(shown_));
   for (std::size_t i = 0; i < told.calls.size(); ++i) {
     const auto& call = told.calls[i];
-    out.push_back(chunk({{"tool_calls", json::array{json::object{{"index", i}, {"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", ""}}}}}}}, nullptr));
-    out.push_back(chunk({{"tool_calls", json::array{json::object{{"index", i}, {"function", {{"arguments", call.arguments_json}}}}}}}, nullptr));
+    const auto index = static_cast<std::int64_t>(i);
+    out.push_back(chunk({{"tool_calls", json::array{json::object{{"index", index}, {"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", ""}}}}}}}, nullptr));
+    out.push_back(chunk({{"tool_calls", json::array{json::object{{"index", index}, {"function", {{"arguments", call.arguments_json}}}}}}}, nullptr));
   }
   out.push_back(chunk({}, json::value(told.finish_reason)));
   if (include_usage_) {
