@@ -42,8 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (status != 0 && text.find("internal error") != std::string::npos) std::abort();
   static sb_templates* const kept = sb_templates_keeping(100'000, {nullptr, 0});
   static Simple simple;
-  for (const std::string_view text : {"{{ v }}", "{% for x in v %}{{ x }},{% endfor %}", "{% for x in v %}{% if x.k == 'a' %}{{ x.k }}{% endif %}{% endfor %}"}) {
-    simple.text = text;
+  for (const std::string_view simply : {"{{ v }}", "{% for x in v %}{{ x }},{% endfor %}", "{% for x in v %}{% if x.k == 'a' %}{{ x.k }}{% endif %}{% endfor %}"}) {
+    simple.text = simply;
     ++simple.version;
     // The first time by minijinja, which reads it then; later directly, where it is so simple (direct.rs).
     const std::string first = rendered(kept, simple, {reinterpret_cast<const char*>(data), size});

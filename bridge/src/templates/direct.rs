@@ -5,9 +5,8 @@
 
 use super::reading::{self, heading_in};
 use super::syntax::{Expr, ExprKind, Node, NodeKind, Span, Target};
-use super::values::LARGE;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use std::fmt::{self, Write};
+use super::tape::{Entry, Tape};
+use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Steps here are at most so many of minijinja's, with all that they are charged (limits.rs).
@@ -17,153 +16,6 @@ const MOST_OUTPUT: u64 = 1 << 20;
 /// Renderings that are left to minijinja after one was in vain.
 const REST: u32 = 16;
 const SPECIAL: [&str; 5] = ["self", "super", "caller", "varargs", "kwargs"];
-
-// ---- Variables ---------------------------------------------------------------------------------------------------------
-
-/// A value; those within it follow it, of a dict each after its key.
-#[derive(Clone, Copy, Debug)]
-enum Entry<'a> {
-    None,
-    Bool(bool),
-    Int(i64),
-    Natural(u64),
-    Float(f64),
-    Text(&'a str),
-    /// A text that was escaped, in `Tape::unescaped`.
-    Unescaped(usize, usize),
-    List { count: usize, end: usize },
-    Dict { count: usize, end: usize },
-}
-
-/// JSON as the row of its values.
-#[derive(Default)]
-struct Tape<'a> {
-    entries: Vec<Entry<'a>>,
-    unescaped: String,
-}
-
-struct Reader<'v, 'a>(&'v mut Tape<'a>);
-
-impl<'a> DeserializeSeed<'a> for Reader<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Reader<'_, 'a> {
-    fn add<E>(self, entry: Entry<'a>) -> Result<(), E> {
-        self.0.entries.push(entry);
-        Ok(())
-    }
-}
-
-impl<'a> Visitor<'a> for Reader<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.add(Entry::None)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.add(Entry::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.add(Entry::Int(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.add(Entry::Natural(value))
-    }
-
-    /// What may be a larger integer than serde_json knows is not read here (values.rs).
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        if value.abs() >= LARGE {
-            return Err(E::custom("large"));
-        }
-        self.add(Entry::Float(value))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<(), E> {
-        self.add(Entry::Text(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        let from = self.0.unescaped.len();
-        self.0.unescaped.push_str(text);
-        let to = self.0.unescaped.len();
-        self.add(Entry::Unescaped(from, to))
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut items: A) -> Result<(), A::Error> {
-        let at = self.0.entries.len();
-        self.0.entries.push(Entry::None);
-        let mut count = 0;
-        while items.next_element_seed(Reader(self.0))?.is_some() {
-            count += 1;
-        }
-        self.0.entries[at] = Entry::List { count, end: self.0.entries.len() };
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<(), A::Error> {
-        let at = self.0.entries.len();
-        self.0.entries.push(Entry::None);
-        let mut count = 0;
-        while members.next_key_seed(Reader(self.0))?.is_some() {
-            members.next_value_seed(Reader(self.0))?;
-            count += 1;
-        }
-        self.0.entries[at] = Entry::Dict { count, end: self.0.entries.len() };
-        Ok(())
-    }
-}
-
-impl<'a> Tape<'a> {
-    /// Where the object begins that `text` is.
-    fn read(&mut self, text: &'a [u8]) -> Option<usize> {
-        let at = self.entries.len();
-        let mut deserializer = serde_json::Deserializer::from_str(std::str::from_utf8(text).ok()?);
-        Reader(self).deserialize(&mut deserializer).ok()?;
-        deserializer.end().ok()?;
-        matches!(self.entries[at], Entry::Dict { .. }).then_some(at)
-    }
-
-    fn text(&self, entry: Entry<'a>) -> Option<&str> {
-        match entry {
-            Entry::Text(text) => Some(text),
-            Entry::Unescaped(from, to) => self.unescaped.get(from..to),
-            _ => None,
-        }
-    }
-
-    fn after(&self, at: usize) -> usize {
-        match self.entries[at] {
-            Entry::List { end, .. } | Entry::Dict { end, .. } => end,
-            _ => at + 1,
-        }
-    }
-
-    /// The member of the dict at `at`: the last, where there are several of that name.
-    fn member(&self, at: usize, name: &str) -> Option<usize> {
-        let Entry::Dict { end, .. } = self.entries[at] else { return None };
-        let mut found = None;
-        let mut key = at + 1;
-        while key < end {
-            if self.text(self.entries[key]) == Some(name) {
-                found = Some(key + 1);
-            }
-            key = self.after(key + 1);
-        }
-        found
-    }
-}
 
 // ---- Templates -----------------------------------------------------------------------------------------------------------
 
@@ -339,7 +191,7 @@ impl Direct {
     }
 
     pub fn rendered(&self, text: &str, variables: &[u8], defaults: &[u8], fuel: u64) -> Option<String> {
-        let mut known = Tape { entries: Vec::with_capacity(variables.len() / 32 + 16), unescaped: String::new() };
+        let mut known = Tape::with_room(variables.len());
         let mut roots = [known.read(variables), None];
         roots[0]?;
         if !defaults.is_empty() {
@@ -356,6 +208,7 @@ impl Direct {
             out: String::with_capacity(variables.len() + text.len()),
         };
         writer.run(&self.steps)?;
+        writer.spend(0)?;
         Some(writer.out)
     }
 }
@@ -382,15 +235,7 @@ struct Writer<'r> {
 impl<'r> Writer<'r> {
     fn spend(&mut self, steps: u64) -> Option<()> {
         self.steps = self.steps.checked_sub(steps)?;
-        Some(())
-    }
-
-    fn write(&mut self, text: &str) -> Option<()> {
-        if text.len() > self.most.saturating_sub(self.out.len()) {
-            return None;
-        }
-        self.out.push_str(text);
-        Some(())
+        (self.out.len() <= self.most).then_some(())
     }
 
     fn place(&mut self, path: &Path) -> Option<usize> {
@@ -410,7 +255,7 @@ impl<'r> Writer<'r> {
 
     fn value(&mut self, path: &Path) -> Option<Entry<'r>> {
         self.spend(1 + path.members.len() as u64)?;
-        let Root::Counter(depth, counter) = path.root else { return Some(self.variables.entries[self.place(path)?]) };
+        let Root::Counter(depth, counter) = path.root else { return Some(self.variables.at(self.place(path)?)) };
         let around = self.loops.get(depth).filter(|_| path.members.is_empty())?;
         Some(match counter {
             Counter::First => Entry::Bool(around.index == 0),
@@ -458,14 +303,16 @@ impl<'r> Writer<'r> {
     }
 
     fn print(&mut self, path: &Path) -> Option<()> {
-        let variables = self.variables;
-        match self.value(path)? {
-            Entry::None => self.write("None"),
-            Entry::Bool(value) => self.write(if value { "True" } else { "False" }),
-            Entry::Int(number) => write!(self.out, "{number}").ok(),
-            Entry::Natural(number) => write!(self.out, "{number}").ok(),
-            text => self.write(variables.text(text)?),
-        }
+        let text = match self.value(path)? {
+            Entry::None => "None",
+            Entry::Bool(true) => "True",
+            Entry::Bool(false) => "False",
+            Entry::Int(number) => return write!(self.out, "{number}").ok(),
+            Entry::Natural(number) => return write!(self.out, "{number}").ok(),
+            text => self.variables.text(text)?,
+        };
+        self.out.push_str(text);
+        Some(())
     }
 
     fn run(&mut self, steps: &[Step]) -> Option<()> {
@@ -473,11 +320,11 @@ impl<'r> Writer<'r> {
             match step {
                 Step::Text { span, cost } => {
                     self.spend(*cost)?;
-                    self.write(self.text.get(span.start..span.end)?)?;
+                    self.out.push_str(self.text.get(span.start..span.end)?);
                 }
                 Step::Heading(role) => {
                     self.spend(1)?;
-                    self.write(&reading::heading(*role))?;
+                    reading::write_heading(&mut self.out, *role);
                 }
                 Step::Print(path) => self.print(path)?,
                 Step::If { branches, otherwise } => {
@@ -499,7 +346,7 @@ impl<'r> Writer<'r> {
     fn repeat(&mut self, over: &Path, body: &[Step], otherwise: &[Step]) -> Option<()> {
         self.spend(1 + over.members.len() as u64)?;
         let at = self.place(over)?;
-        let Entry::List { count, end } = self.variables.entries[at] else { return None };
+        let Entry::List { count, end } = self.variables.at(at) else { return None };
         if count == 0 {
             return self.run(otherwise);
         }

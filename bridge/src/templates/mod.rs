@@ -1,5 +1,6 @@
 //! Jinja2: a template is read by Jinja2's own rules (lexer, parser, statements), written as what minijinja runs (emit), and
-//! rendered with Python's values (values, operators, methods, filters, checks, functions) within fixed limits (limits).
+//! rendered with Python's values (values, operators, methods, filters, checks, functions) within fixed limits (limits). The simplest
+//! are rendered without any of that (direct, tape).
 
 mod call;
 mod checks;
@@ -25,6 +26,7 @@ mod reading;
 mod request;
 mod statements;
 mod syntax;
+mod tape;
 mod text_filters;
 mod values;
 

@@ -565,7 +565,7 @@ thread_local! {
     static HAS_LARGE: Cell<bool> = const { Cell::new(false) };
 }
 /// 2 to the 63rd.
-pub const LARGE: f64 = 9_223_372_036_854_775_808.0;
+const LARGE: f64 = 9_223_372_036_854_775_808.0;
 
 /// What most lists and objects do not exceed.
 const FEW: usize = 7;
