@@ -1,6 +1,8 @@
 #include "scripted_model.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <mutex>
 #include <regex>
 #include <thread>
@@ -15,6 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMostRegexBytes = 1000;
+constexpr std::size_t kDimensions = 64;
 constexpr std::size_t kMostMatchedBytes = 20'000;  // of a user's message; std::regex recurses per byte
 
 // What the model says at one turn.
@@ -346,6 +349,33 @@ class Filler {
   const Scene& scene_;
 };
 
+// Feature hashing: each word adds 1 or -1 at a place of its own. Texts that share words are near one another, and that is all it knows.
+std::vector<float> hashed_words(std::string_view text, std::size_t dimensions) {
+  std::vector<float> out(dimensions, 0.0F);
+  const std::string small = lower(text);
+  std::uint64_t hash = 0;
+  bool in_word = false;
+  for (std::size_t i = 0; i <= small.size(); ++i) {
+    const auto c = i < small.size() ? static_cast<unsigned char>(small[i]) : static_cast<unsigned char>(' ');
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80U) {
+      if (!in_word) hash = 14695981039346656037ULL;  // FNV-1a
+      in_word = true;
+      hash = (hash ^ c) * 1099511628211ULL;
+    } else if (in_word) {
+      in_word = false;
+      out[(hash >> 8U) % dimensions] += (hash & 1U) != 0 ? 1.0F : -1.0F;
+    }
+  }
+  float length = 0;
+  for (const float x : out) length += x * x;
+  if (length == 0) {
+    out[0] = 1;
+    return out;
+  }
+  for (float& x : out) x /= std::sqrt(length);
+  return out;
+}
+
 class ScriptedModel final : public Model {
  public:
   ScriptedModel(std::filesystem::path file, std::string shown, std::string alias)
@@ -399,6 +429,26 @@ class ScriptedModel final : public Model {
       if (auto sent = stream(request, reply.content, script->piece_bytes, on_event); !sent) return fail(sent.error());
     }
     return reply;
+  }
+
+  // No script is needed for what only depends on the words.
+  Result<Embeddings> embed(const EmbedRequest& request) override {
+    if (auto fit = check_texts(request); !fit) return fail(std::move(fit.error()));
+    std::size_t dimensions = kDimensions;
+    if (const auto* asked = request.parameters.if_contains("dimensions")) {
+      if (!asked->is_int64() || asked->get_int64() < 1 || asked->get_int64() > 4096) {
+        return fail(ErrorCode::kInvalidArguments, "dimensions is not a number from 1 to 4096");
+      }
+      dimensions = static_cast<std::size_t>(asked->get_int64());
+    }
+    Embeddings out;
+    for (const auto& text : request.texts) {
+      out.vectors.push_back(hashed_words(text, dimensions));
+      out.usage.input_tokens += static_cast<std::int64_t>(text.size() / 4 + 1);
+    }
+    out.model = "scripted";
+    out.provider = "scripted";
+    return out;
   }
 
  private:

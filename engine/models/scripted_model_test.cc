@@ -150,6 +150,24 @@ TEST(ScriptedModel, MalformedScriptsAreRefusedWithAnExample) {
   }
 }
 
+TEST(ScriptedModel, EmbeddingsAreNearWhereTextsShareWords) {
+  const auto model = make_scripted_model(json::array{}, "inline", "test").value();
+  const auto out = model->embed({.texts = {"the red apple", "The apple, red!", "the red pear", "rain over Oslo", "…"}});
+  ASSERT_TRUE(out);
+  const auto near = [&](std::size_t a, std::size_t b) {
+    float sum = 0;
+    for (std::size_t i = 0; i < out->vectors[a].size(); ++i) sum += out->vectors[a][i] * out->vectors[b][i];
+    return sum;
+  };
+  EXPECT_EQ(out->vectors[0].size(), 64U);
+  EXPECT_NEAR(near(0, 1), 1, 1e-5);
+  EXPECT_GT(near(0, 2), 0.4F);
+  EXPECT_LT(near(0, 3), 0.4F);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(near(i, i), 1, 1e-5);
+  EXPECT_EQ(model->embed({.texts = {"a"}, .parameters = {{"dimensions", 3}}})->vectors.front().size(), 3U);
+  EXPECT_EQ(model->embed({.texts = {"a"}, .parameters = {{"dimensions", 0}}}).error().code, ErrorCode::kInvalidArguments);
+}
+
 TEST(ScriptedModel, AFileIsReadAgainWhenItChanges) {
   const auto file = std::filesystem::temp_directory_path() / ("sabir-script-" + new_id() + ".json");
   const auto model = make_scripted_model(file, "tests/replies.json", "scripted");
