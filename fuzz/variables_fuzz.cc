@@ -11,7 +11,7 @@ namespace {
 
 struct Simple {
   std::string_view text;
-  std::uint64_t version = 0;
+  std::uint64_t version = 0;  // of the text
   static int load(void* self, sb_str, sb_str* text, std::uint64_t* version) {
     const auto* simple = static_cast<Simple*>(self);
     *text = {simple->text.data(), simple->text.size()};
@@ -40,8 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text(out.data == nullptr ? "" : out.data, out.size);
   sb_free(out);
   if (status != 0 && text.find("internal error") != std::string::npos) std::abort();
-  static sb_templates* const kept = sb_templates_keeping(100'000, {nullptr, 0});
-  static Simple simple;
+  sb_templates* const kept = sb_templates_keeping(100'000, {nullptr, 0});
+  Simple simple;
   for (const std::string_view simply : {"{{ v }}", "{% for x in v %}{{ x }},{% endfor %}", "{% for x in v %}{% if x.k == 'a' %}{{ x.k }}{% endif %}{% endfor %}"}) {
     simple.text = simply;
     ++simple.version;
@@ -49,5 +49,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string first = rendered(kept, simple, {reinterpret_cast<const char*>(data), size});
     if (rendered(kept, simple, {reinterpret_cast<const char*>(data), size}) != first) std::abort();
   }
+  sb_templates_free(kept);
   return 0;
 }
