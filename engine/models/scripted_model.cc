@@ -1,14 +1,15 @@
 #include "scripted_model.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <mutex>
-#include <regex>
 #include <thread>
 
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
+#include "sabir/bridge/bridge.h"
 #include "sabir/protocol/raw_json.h"
 
 namespace sabir::models {
@@ -16,9 +17,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMostRegexBytes = 1000;
+constexpr std::size_t kMostPatternBytes = 1000;
+constexpr std::size_t kMostGroups = 10;  // {match:0} to {match:9}
 constexpr std::size_t kDimensions = 64;
-constexpr std::size_t kMostMatchedBytes = 20'000;  // of a user's message; std::regex recurses per byte
 
 // What the model says at one turn.
 struct Step {
@@ -29,12 +30,14 @@ struct Step {
   milliseconds delay{0};
 };
 
+using Pattern = std::unique_ptr<sb_pattern, void (*)(sb_pattern*)>;
+
 struct Rule {
-  std::string contains;             // in lower case; "" = no such condition
-  std::string matches;              // the pattern's text
-  std::optional<std::regex> regex;
+  std::string contains;  // in lower case; "" = no such condition
+  std::string matches;   // the pattern's text
+  Pattern pattern{nullptr, &sb_pattern_free};
   std::vector<Step> steps;
-  bool conditional() const { return !contains.empty() || regex.has_value(); }
+  bool conditional() const { return !contains.empty() || pattern; }
 };
 
 struct Script {
@@ -124,11 +127,13 @@ class Reader {
     rule.contains = lower(string_or(object, "contains"));
     rule.matches = string_or(object, "matches");
     if (!rule.matches.empty()) {
-      if (rule.matches.size() > kMostRegexBytes) return wrong(where + ": matches is longer than 1000 bytes");
-      try {
-        rule.regex.emplace(rule.matches, std::regex::ECMAScript | std::regex::icase | std::regex::optimize);
-      } catch (const std::regex_error& problem) {
-        return wrong(where + ": matches is not a regular expression: " + problem.what());
+      if (rule.matches.size() > kMostPatternBytes) return wrong(where + ": matches is longer than 1000 bytes");
+      sb_buf problem{nullptr, 0};
+      rule.pattern.reset(sb_pattern_new({rule.matches.data(), rule.matches.size()}, 1, &problem));
+      if (!rule.pattern) {
+        const std::string why(problem.data, problem.size);
+        sb_free(problem);
+        return wrong(where + ": matches is not a regular expression: " + why);
       }
     }
     if (const auto* steps = object.if_contains("steps")) {
@@ -489,11 +494,11 @@ class ScriptedModel final : public Model {
     for (const auto& rule : script.rules) {
       if (!rule.conditional() || scene.turns >= rule.steps.size()) continue;
       if (!rule.contains.empty() && user.find(rule.contains) == std::string::npos) continue;
-      if (rule.regex) {
-        std::smatch match;
-        const std::string searched = scene.user.substr(0, kMostMatchedBytes);
-        if (!std::regex_search(searched, match, *rule.regex)) continue;
-        for (const auto& group : match) scene.groups.push_back(group.str());
+      if (rule.pattern) {
+        std::array<std::size_t, 2 * kMostGroups> bounds{};
+        const std::size_t groups = sb_pattern_search(rule.pattern.get(), {scene.user.data(), scene.user.size()}, bounds.data(), kMostGroups);
+        if (groups == 0) continue;
+        for (std::size_t i = 0; i < groups; ++i) scene.groups.push_back(scene.user.substr(bounds[2 * i], bounds[2 * i + 1] - bounds[2 * i]));
       }
       return &rule.steps[scene.turns];
     }
@@ -516,7 +521,7 @@ class ScriptedModel final : public Model {
     std::size_t in_order = 0;
     for (const auto& rule : script.rules) {
       if (!rule.contains.empty()) conditions.push_back("contains \"" + rule.contains + "\"");
-      if (rule.regex) conditions.push_back("matches /" + rule.matches + "/");
+      if (rule.pattern) conditions.push_back("matches /" + rule.matches + "/");
       if (!rule.conditional()) in_order += rule.steps.size();
     }
     std::string shown = scene.user.substr(0, 200);

@@ -132,6 +132,16 @@ TEST(ScriptedModel, ErrorsDelaysAndBadArgumentsCanBeScripted) {
   canceller.join();
 }
 
+TEST(ScriptedModel, APatternIsFoundInALongText) {
+  const auto model = scripted(R"x([{"matches": "é(.*) END of (x)?(\\w+)$", "text": "{match:1}|{match:2}|{match:3}"}])x");
+  const std::string filler(200'000, 'a');
+  const auto reply = model->complete(asking("É" + filler + " end of Text"), {});
+  ASSERT_TRUE(reply) << to_text(reply.error());
+  EXPECT_EQ(reply->content, filler + "||Text");
+  EXPECT_FALSE(model->complete(asking(filler), {}));
+  EXPECT_THAT(make_scripted_model(*parse_json(R"x([{"matches": "a(?=b)", "text": "x"}])x"), "s.json", "s").error().message, HasSubstr("look-around"));
+}
+
 TEST(ScriptedModel, PiecesNeverCutACharacter) {
   const auto model = scripted(R"({"piece_bytes": 1, "replies": [{"text": "é日😀"}]})");
   std::vector<std::string> pieces;

@@ -77,9 +77,8 @@ def test_the_usage_and_the_trace_of_embeddings(embed, machine, project):
         trace = embed("a", "-m", "server", "--json", env=KEY).json["trace"]
     rows = machine.sabir("usage", "--by", "alias", "--json", cwd=project).json["rows"]
     assert [row["input_tokens"] for row in rows if row["alias"] == "server"] == [7], rows
-    told = machine.sabir("trace", trace, "--json", cwd=project)
-    span = next(span for span in told.json["spans"] if span["name"].startswith("embeddings"))
-    assert span["attributes"]["gen_ai.embeddings.dimension.count"] == 3, span
+    root = machine.sabir("trace", trace, "--json", cwd=project).json["span_list"][0]
+    assert root["name"] == "embeddings gpt-test" and root["attributes"]["gen_ai.embeddings.dimension.count"] == 3, root
 
 
 def test_the_request_of_an_sdk(machine, project):
