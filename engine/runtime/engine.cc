@@ -238,6 +238,57 @@ Result<protocol::Payload> Engine::request(const std::string& method, protocol::P
   return future.get();
 }
 
+std::function<void()> Engine::submit(Asked asked) {
+  auto caller = std::make_shared<workers::Caller>();
+  caller->address = std::move(asked.caller);
+  caller->context = std::move(asked.context);
+  caller->deadline = asked.deadline;
+  caller->span = asked.span;
+  std::vector<std::string> blobs;
+  for (auto& blob : asked.params.blobs) blobs.push_back(std::move(blob.data));
+  // What is refused at once is told in a later turn, as everything is.
+  struct Answer {
+    std::function<void(Result<protocol::Payload>)> reply;
+    std::optional<Result<protocol::Payload>> early;
+    bool begun = false;
+  };
+  auto answer = std::make_shared<Answer>();
+  answer->reply = std::move(asked.reply);
+  state_->handle({std::move(asked.method), std::move(asked.params.json), std::move(blobs), caller, [answer](Result<protocol::Payload> outcome) {
+                    if (!answer->reply) return;
+                    if (answer->begun) std::exchange(answer->reply, nullptr)(std::move(outcome));
+                    else answer->early = std::move(outcome);
+                  },
+                  std::move(asked.notice)});
+  answer->begun = true;
+  if (answer->early) {
+    state_->loop.soon([answer] {
+      if (answer->reply) std::exchange(answer->reply, nullptr)(std::move(*answer->early));
+    });
+  }
+  return [caller] {
+    if (!caller->ended) end_caller(*caller);
+  };
+}
+
+std::function<void()> Engine::call(functions::CallRequest request, workers::CallEvents events) {
+  const auto id = state_->call(std::move(request), std::move(events));
+  return [s = state_.get(), id] {
+    if (s->functions && id != 0) s->functions->cancel(id, "its caller has ended");
+  };
+}
+
+net::Loop& Engine::loop() { return state_->loop; }
+
+std::shared_ptr<const project::Project> Engine::current_project() const {
+  const std::lock_guard lock(state_->registry_mutex);
+  return state_->served ? state_->served : state_->project;
+}
+
+void Engine::reload() {
+  state_->loop.post([s = state_.get()] { s->sources_changed({}); });
+}
+
 Result<protocol::Payload> Engine::State::call_blocking(functions::CallRequest request, std::chrono::milliseconds timeout) {
   auto promise = std::make_shared<std::promise<Result<protocol::Payload>>>();
   auto future = promise->get_future();

@@ -151,7 +151,7 @@ struct Engine::State : functions::EffectLog {
 
   EngineOptions options;
   std::shared_ptr<const project::Project> project;
-  std::shared_ptr<const project::Project> served;  // the last reading of it; null before the first reload; the loop's
+  std::shared_ptr<const project::Project> served;  // the last reading of it; null before the first reload; as the registry
   std::vector<project::Language> languages;
   std::shared_ptr<const functions::Registry> registry;  // replaced on the loop, under registry_mutex
   std::mutex registry_mutex;

@@ -150,8 +150,8 @@ void Engine::State::go_over(Reading& next) {
     {
       const std::lock_guard lock(registry_mutex);
       registry = next.registry;
+      served = next.project;
     }
-    served = next.project;
     watch_sources();
     functions->replace(next.project, next.registry, next.changed, std::move(next.programs),
                        next.boot_changed ? workers::Boot::kAnew : workers::Boot::kAsNeeded);

@@ -28,6 +28,16 @@ int status_of(const Error& error) {
   }
 }
 
+json::object error_body(int status, std::string_view detail, std::string_view hint) {
+  const char* const code = status == 401 ? "invalid_api_key" : status == 403 ? "insufficient_permissions" : status == 429 ? "rate_limit_exceeded" : nullptr;
+  json::object out{{"message", std::string(detail) + (hint.empty() ? "" : "\n" + std::string(hint))},
+                   {"type", status == 429 ? "rate_limit_exceeded" : status < 500 ? "invalid_request_error" : "server_error"},
+                   {"param", nullptr},
+                   {"code", nullptr}};
+  if (code) out["code"] = code;
+  return {{"error", std::move(out)}};
+}
+
 json::object error_body(const Error& error) {
   const int status = status_of(error);
   const auto data = error.data.empty() ? Result<json::value>(json::value()) : parse_json(error.data);

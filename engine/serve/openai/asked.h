@@ -45,5 +45,7 @@ std::unexpected<Error> wrong(std::string_view param, std::string message, std::s
 json::object error_body(const Error& error);
 // 400, 401, 403, 404, 409, 413, 429, 499, 500, 502, 503 or 504.
 int status_of(const Error& error);
+// Of what was refused before it was looked at.
+json::object error_body(int status, std::string_view detail, std::string_view hint);
 
 }  // namespace sabir::serve::openai

@@ -23,9 +23,11 @@
 #include "sabir/completions/tokens.h"
 #include "sabir/models/model.h"
 #include "sabir/models/registry.h"
+#include "sabir/net/loop.h"
 #include "sabir/project/project.h"
 #include "sabir/protocol/payload.h"
 #include "sabir/recordings/recordings.h"
+#include "sabir/trace/ids.h"
 #include "sabir/workers/pool.h"
 
 namespace sabir::runtime {
@@ -60,6 +62,19 @@ json::object to_json(const models::Reply& reply);
 // As models.embed answers it.
 json::object to_json(const models::Embeddings& embeddings);
 
+// One request of whoever is served from the loop itself.
+struct Asked {
+  std::string method;             // of spec/worker-protocol.md §7
+  protocol::Payload params{"{}", {}};
+  std::string caller;             // "rest", "mcp": for the journal
+  CallContext context;
+  trace::SpanContext span;        // which it belongs to; none = it begins a trace
+  workers::Clock::time_point deadline = workers::Clock::time_point::max();
+  // Of a call with "stream": true, before the reply: "chunk" or "progress" and the members of its params, as a JSON object.
+  std::function<void(std::string_view method, std::string_view members)> notice;
+  std::function<void(Result<protocol::Payload>)> reply;
+};
+
 // One run of an assistant, as it happens.
 struct RunEvents {
   std::function<void(std::string_view text)> text;                  // the answer, in pieces
@@ -93,6 +108,17 @@ class Engine {
   using OnNotice = std::function<void(std::string_view method, std::string_view members)>;
   Result<protocol::Payload> request(const std::string& method, protocol::Payload params, const CallContext& context,
                                     std::chrono::milliseconds timeout, OnNotice on_notice = {});
+
+  // The same without waiting, on the loop's thread alone, where the answer comes too, never from inside submit(). What it gives
+  // ends the request and all that it began; without effect once it is answered.
+  std::function<void()> submit(Asked asked);
+  // A function's call, likewise.
+  std::function<void()> call(functions::CallRequest request, workers::CallEvents events);
+  net::Loop& loop();
+  // As last read, of a listening engine; project() is what it was opened with.
+  std::shared_ptr<const project::Project> current_project() const;
+  // Reads everything again, as if all files had been saved; `reloaded` tells of it.
+  void reload();
 
   // One turn of an assistant, blocking; `events` come on this thread. An empty `conversation` begins a new one. Gives
   // {"content", "conversation", "model", "provider", "calls": […], "trace"?}. `cancelled` may be null.
