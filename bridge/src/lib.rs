@@ -6,8 +6,8 @@
 mod digest;
 mod gguf;
 mod junit;
-mod pattern;
 mod jwt;
+mod pattern;
 mod ruby_grammar;
 mod schema;
 mod templates;
