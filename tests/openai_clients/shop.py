@@ -33,11 +33,11 @@ FILES = {
             return "You said: " + message
         ''',
 }
-LOOK = {"tool_calls": [{"name": "stock.count", "arguments": {"item": "pears"}}]}
+LOOK = {"tool_calls": [{"name": "count", "arguments": {"item": "pears"}}]}
 REPLIES = [
-    {"contains": "how many", "steps": [LOOK, {"text": "There are {tool:stock.count} pears."}]},
+    {"contains": "how many", "steps": [LOOK, {"text": "There are {tool:count} pears."}]},
     {"contains": "open the door", "steps": [LOOK, {"tool_calls": [{"name": "open_door", "arguments": {"which": "north"}}]},
-                                            {"text": "The door is {tool:open_door}, and there are {tool:stock.count} pears."}]},
+                                            {"text": "The door is {tool:open_door}, and there are {tool:count} pears."}]},
     {"contains": "weather", "steps": [{"tool_calls": [{"name": "get_weather", "arguments": {"city": "Oslo"}}]}, {"text": "In Oslo: {tool:get_weather}."}]},
     {"contains": "as json", "json": {"city": "Paris", "visitors": 3}},
     {"contains": "at length", "text": "One. Two. Three. Four. Five. Six.", "finish_reason": "length"},

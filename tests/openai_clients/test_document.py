@@ -43,10 +43,13 @@ def responses():
 
 
 def without_ours(value):
-    """`sabir`, which tells of the run, is the one member that is not OpenAI's."""
-    value.pop("sabir", None)
-    if isinstance(value.get("response"), dict):
-        value["response"].pop("sabir", None)
+    """`sabir`, which tells of the run, is the one member that is not OpenAI's. A `usage` of null, which is not known yet, is what the document
+    describes in words and OpenAI's server sends, and its schema does not have."""
+    for one in (value, value.get("response")):
+        if isinstance(one, dict):
+            one.pop("sabir", None)
+            if one.get("usage", 0) is None:
+                one.pop("usage")
     return value
 
 

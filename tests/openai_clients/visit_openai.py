@@ -58,7 +58,7 @@ def chat_streamed():
 
 def tools():
     for streamed in (False, True):
-        messages = [{"role": "user", "content": "Please open the door and tell how many."}]
+        messages = [{"role": "user", "content": "Please open the door."}]
         if streamed:
             with client.chat.completions.stream(model="clerk", messages=messages, tools=[DOOR]) as stream:
                 for _ in stream:

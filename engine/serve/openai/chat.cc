@@ -170,8 +170,7 @@ json::object chat_completion(const Head& head, const Told& told) {
           {"model", head.model},
           {"choices", json::array{json::object{{"index", 0}, {"message", std::move(message)}, {"logprobs", nullptr}, {"finish_reason", told.finish_reason}}}},
           {"usage", usage_of(told.usage)},
-          {"service_tier", "default"},
-          {"system_fingerprint", nullptr}};
+          {"service_tier", "default"}};
 }
 
 json::object ChatStream::chunk(json::object delta, json::value finish_reason) const {
@@ -180,7 +179,6 @@ json::object ChatStream::chunk(json::object delta, json::value finish_reason) co
                    {"created", head_.created},
                    {"model", head_.model},
                    {"service_tier", "default"},
-                   {"system_fingerprint", nullptr},
                    {"choices", json::array{json::object{{"index", 0}, {"delta", std::move(delta)}, {"logprobs", nullptr}, {"finish_reason", std::move(finish_reason)}}}}};
   if (include_usage_) out["usage"] = nullptr;
   return out;

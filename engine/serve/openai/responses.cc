@@ -143,7 +143,7 @@ Result<void> read_text(const json::value& value, Asked& asked) {
 
 json::object usage_of(const models::Usage& usage) {
   return {{"input_tokens", usage.input_tokens},
-          {"input_tokens_details", {{"cached_tokens", usage.cached_tokens}}},
+          {"input_tokens_details", {{"cached_tokens", usage.cached_tokens}, {"cache_write_tokens", usage.cache_write_tokens}}},
           {"output_tokens", usage.output_tokens},
           {"output_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}},
           {"total_tokens", usage.input_tokens + usage.output_tokens}};
@@ -183,7 +183,6 @@ json::object frame(const ResponseHead& head, const Asked& asked) {
                    {"parallel_tool_calls", as_asked("parallel_tool_calls", true)},
                    {"previous_response_id", as_asked("previous_response_id", nullptr)},
                    {"reasoning", as_asked("reasoning", json::object{{"effort", nullptr}, {"summary", nullptr}})},
-                   {"store", asked.store},
                    {"temperature", as_asked("temperature", 1.0)},
                    {"text", as_asked("text", json::object{{"format", {{"type", "text"}}}})},
                    {"tool_choice", as_asked("tool_choice", "auto")},
