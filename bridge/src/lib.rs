@@ -4,6 +4,7 @@
 //! Nothing here unwinds into C++: every entry point runs inside [`guard`], which turns a panic into a value.
 
 mod digest;
+mod expression;
 mod gguf;
 mod junit;
 mod jwt;

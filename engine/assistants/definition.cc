@@ -1,13 +1,14 @@
 #include "sabir/assistants/definition.h"
 
 #include "sabir/base/text.h"
+#include "sabir/bridge/bridge.h"
 
 namespace sabir::assistants {
 namespace {
 
 const std::vector<std::string>& known_names() {
   static const std::vector<std::string> names = {"model",     "instructions", "prompt",      "functions",
-                                                 "parameters", "max_steps",    "max_seconds", "history"};
+                                                 "parameters", "max_steps",    "max_seconds", "history", "approve"};
   return names;
 }
 
@@ -66,6 +67,29 @@ Result<Definition> parse_definition(const std::string& name, const json::object&
       return fail(Error(ErrorCode::kConfig, "`parameters` must be a mapping, for instance {\"temperature\": 0}").at(file));
     }
     definition.parameters = parameters->get_object();
+  }
+  if (const auto* approve = constants.if_contains("approve"); approve != nullptr && !approve->is_null()) {
+    const auto wrong = [&](const std::string& what) {
+      return fail(Error(ErrorCode::kConfig, "`approve` " + what, R"(Write for instance approve = {"bank.refund": "amount > 100", "bank.close": true}.)").at(file));
+    };
+    if (!approve->is_object()) return wrong("must be a mapping of functions to when their calls need approval");
+    for (const auto& member : approve->get_object()) {
+      const std::string address(member.key());
+      if (member.value() == json::value(true)) {
+        definition.approve.emplace_back(address, "");
+      } else if (member.value().is_string()) {
+        const std::string rule(trim(std::string_view(member.value().get_string())));
+        sb_buf why{nullptr, 0};
+        if (rule.empty() || sb_expression_check({rule.data(), rule.size()}, &why) != 0) {
+          const std::string said(why.data, why.size);
+          sb_free(why);
+          return wrong("of '" + address + "' is no expression: " + (rule.empty() ? "it is empty" : said));
+        }
+        definition.approve.emplace_back(address, rule);
+      } else {
+        return wrong("of '" + address + "' is neither true nor an expression");
+      }
+    }
   }
   const auto steps = number(constants, "max_steps", definition.max_steps, 1, 100, file);
   if (!steps) return fail(steps.error());

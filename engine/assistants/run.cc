@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sabir/base/text.h"
+#include "sabir/bridge/bridge.h"
 
 namespace sabir::assistants {
 namespace {
@@ -218,11 +219,81 @@ void Run::begin_call(const models::ToolCall& call, Actions& actions, Actions& ap
                                           : "the arguments are " + arguments.error().message,
                                 "Write one JSON object that fits this schema: " + json::serialize(tool->parameters)));
   }
-  if (tool->irreversible) {
-    approvals.push_back(AskApproval{call.id, tool->address, made.arguments_json});
+  if (auto why = needs_approval(*tool, made.arguments_json)) {
+    approvals.push_back(AskApproval{call.id, tool->address, made.arguments_json, std::move(*why)});
   } else {
     actions.push_back(CallTool{call.id, tool->address, made.arguments_json});
   }
+}
+
+std::optional<std::string> Run::needs_approval(const Tool& tool, const std::string& arguments_json) {
+  for (const auto& rule : tool.approve) {
+    if (rule.empty()) return "always";
+    sb_buf why{nullptr, 0};
+    const int met = sb_expression({rule.data(), rule.size()}, {arguments_json.data(), arguments_json.size()}, &why);
+    const std::string said(why.data, why.size);
+    sb_free(why);
+    if (met == 0) continue;
+    // Where nobody can tell, a person does.
+    return met > 0 ? rule : rule + " (" + said + ")";
+  }
+  if (tool.irreversible) return "";
+  return std::nullopt;
+}
+
+json::object Run::suspended() const {
+  json::array pending;
+  for (const auto& one : pending_) {
+    json::object item{{"call_id", one.call_id}, {"name", one.name}, {"made", static_cast<std::int64_t>(one.made)}};
+    if (one.content) item["content"] = *one.content;
+    pending.push_back(std::move(item));
+  }
+  json::array calls;
+  for (const auto& one : calls_) {
+    json::object item{{"call_id", one.call_id}, {"address", one.address}, {"arguments", one.arguments_json}, {"value", one.value_json}};
+    if (one.error) item["error"] = to_json(*one.error);
+    calls.push_back(std::move(item));
+  }
+  json::array unremembered;
+  for (const auto& one : unremembered_) unremembered.push_back(one);
+  json::array client_tools;
+  for (std::size_t i = tools_.size(); i < tool_schemas_.size(); ++i) client_tools.push_back(tool_schemas_[i]);
+  return {{"format", 1},       {"messages", messages_},         {"pending", std::move(pending)},           {"calls", std::move(calls)},
+          {"steps", steps_},   {"asked", static_cast<std::int64_t>(asked_)},               {"unremembered", std::move(unremembered)}, {"client_tools", std::move(client_tools)},
+          {"empty_replies", empty_replies_}};
+}
+
+Result<Run> Run::resumed(const Definition& definition, std::vector<Tool> tools, const json::object& suspended, Clock::time_point now) {
+  const auto list = [&](const char* name) {
+    const auto* value = suspended.if_contains(name);
+    return value != nullptr && value->is_array() ? value->get_array() : json::array();
+  };
+  const auto number = [](const json::object& object, const char* name) {
+    const auto* value = object.if_contains(name);
+    return value != nullptr && value->is_int64() ? value->get_int64() : 0;
+  };
+  if (number(suspended, "format") != 1) return fail(ErrorCode::kConfig, "the waiting run has another format than this engine knows", "Use the engine that wrote it.");
+  Run run(definition, std::move(tools), list("messages"), {}, list("client_tools"));
+  run.deadline_ = now + run.max_time_;
+  run.steps_ = static_cast<int>(number(suspended, "steps"));
+  run.asked_ = static_cast<std::size_t>(number(suspended, "asked"));
+  run.empty_replies_ = static_cast<int>(number(suspended, "empty_replies"));
+  for (const auto& item : list("calls")) {
+    const auto& object = item.as_object();
+    CallMade made{std::string(string_or(object, "call_id")), std::string(string_or(object, "address")), std::string(string_or(object, "arguments")),
+                  std::string(string_or(object, "value")), std::nullopt};
+    if (const auto* error = object.if_contains("error"); error != nullptr && error->is_object()) made.error = error_from_json(error->get_object());
+    run.calls_.push_back(std::move(made));
+  }
+  for (const auto& item : list("pending")) {
+    const auto& object = item.as_object();
+    Pending pending{std::string(string_or(object, "call_id")), std::string(string_or(object, "name")), static_cast<std::size_t>(number(object, "made")), std::nullopt};
+    if (const auto* content = object.if_contains("content"); content != nullptr && content->is_string()) pending.content = std::string(content->get_string());
+    if (pending.made >= run.calls_.size()) return fail(ErrorCode::kConfig, "the waiting run is damaged");
+    run.pending_.push_back(std::move(pending));
+  }
+  for (const auto& item : list("unremembered")) run.unremembered_.push_back(item.as_object());
+  return run;
 }
 
 void Run::settle(Pending& pending, Result<std::string> outcome) {

@@ -68,6 +68,13 @@ class Calls {
   int running_ = 0;  // started and not yet taken by wait()
 };
 
+// `pattern` is "bank.refund", "ruby/bank.refund" or "bank.*"; `address` is "ruby/bank.refund".
+bool is_meant(std::string_view pattern, std::string_view address) {
+  if (pattern.find('/') == std::string_view::npos) address.remove_prefix(std::min(address.find('/') + 1, address.size()));
+  if (pattern.ends_with("*")) return address.starts_with(pattern.substr(0, pattern.size() - 1));
+  return pattern == address;
+}
+
 json::value json_or_text(const std::string& text) {
   auto value = parse_json(text);
   return value ? std::move(*value) : json::value(text);
@@ -77,19 +84,19 @@ json::value json_or_text(const std::string& text) {
 class Execution {
  public:
   Execution(const Parts& parts, const Events& events, Run& run, models::Model& model, const Definition& definition, json::object parameters,
-            CallContext context, std::shared_ptr<std::atomic<bool>> cancelled)
+            bool remembers, CallContext context, std::shared_ptr<std::atomic<bool>> cancelled)
       : parts_(parts),
         events_(events),
         run_(run),
         model_(model),
         definition_(definition),
         parameters_(std::move(parameters)),
+        remembers_(remembers),
         context_(std::move(context)),
         cancelled_(std::move(cancelled)) {}
 
-  // Without a message the run's opening asks.
-  Result<std::string> go(const std::string* message) {
-    add(message != nullptr ? run_.start(*message, parts_.now()) : run_.start(parts_.now()));
+  Result<std::string> go(Actions first) {
+    add(std::move(first));
     while (true) {
       while (!todo_.empty()) {
         Action action = std::move(todo_.front());
@@ -103,6 +110,10 @@ class Execution {
       if (is_cancelled()) {
         add(run_.cancel());
         continue;
+      }
+      if (!waiting_.empty() && !calls_.any_running()) {
+        if (auto ok = wait_for_approvals(); !ok) return fail(std::move(ok.error()));
+        return std::string();
       }
       if (auto ended = calls_.wait(kCancelPoll)) {
         add(ended_call(std::move(*ended)));
@@ -213,8 +224,34 @@ class Execution {
     return {};
   }
 
+  Result<void> wait_for_approvals() {
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    for (auto& ask : waiting_) {
+      journal::Approval one;
+      one.id = new_id();
+      one.run = context_.run;
+      one.assistant = definition_.name;
+      one.call_id = std::move(ask.call_id);
+      one.address = std::move(ask.address);
+      // What is shown is what will be called.
+      one.arguments_json = parts_.redact(std::move(ask.arguments_json));
+      one.why = std::move(ask.why);
+      one.context = context_;
+      one.asked_ms = now;
+      one.expires_ms = now + parts_.approval_time.count();
+      answer.waiting.push_back(std::move(one));
+    }
+    json::object state{{"assistant", definition_.name}, {"run", run_.suspended()}, {"parameters", parameters_}, {"remembers", remembers_}};
+    if (definition_.output_schema) state["output_schema"] = *definition_.output_schema;
+    return parts_.journal->suspend(context_.run, parts_.redact(json::serialize(state)), answer.waiting);
+  }
+
   Result<void> perform_one(AskApproval&& ask) {
     const bool can_ask = static_cast<bool>(events_.approve);
+    if (!can_ask && parts_.may_wait && parts_.journal != nullptr) {
+      waiting_.push_back(std::move(ask));
+      return {};
+    }
     const auto asked_at = parts_.now();
     const bool granted = can_ask && events_.approve(ask.address, ask.arguments_json) == Approval::kGranted;
     run_.exclude(parts_.now() - asked_at);
@@ -232,7 +269,7 @@ class Execution {
   }
 
   Result<void> perform_one(Remember&& remember) {
-    if (parts_.memory == nullptr) return {};
+    if (parts_.memory == nullptr || !remembers_) return {};
     for (const auto& message : remember.messages) {
       auto seq = parts_.memory->append(context_, context_.conversation, json::serialize(message));
       if (!seq) return fail(std::move(seq.error()));
@@ -266,6 +303,8 @@ class Execution {
   models::Model& model_;
   const Definition& definition_;
   json::object parameters_;
+  bool remembers_;
+  std::vector<AskApproval> waiting_;
   CallContext context_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
   std::deque<Action> todo_;
@@ -294,6 +333,11 @@ json::object to_json(const Answer& answer) {
           {"calls", std::move(calls)},
           {"usage", models::to_json(answer.usage)}};
   if (answer.priced) out["cost_usd"] = answer.cost_usd;
+  if (!answer.waiting.empty()) {
+    json::array waiting;
+    for (const auto& one : answer.waiting) waiting.push_back(journal::to_json(one));
+    out["waiting"] = std::move(waiting);
+  }
   return out;
 }
 
@@ -302,6 +346,7 @@ struct Runner::Opened {
   json::array history;
   std::vector<Tool> tools;
   ClientTools client_tools;
+  bool remembers = true;
   std::optional<json::object> input;  // what the journal keeps of the question; nothing: as the message or the definition says
   std::shared_ptr<models::Model> model;
   json::object parameters;
@@ -329,7 +374,20 @@ Result<void> Runner::open_assistant(Opened& opened, const Definition& definition
   } else {
     opened.opening.push_back({{"role", "system"}, {"content", definition.instructions}});
   }
-  return open(opened, functions, alias);
+  if (auto ok = open(opened, functions, alias); !ok) return ok;
+  for (const auto& [pattern, rule] : definition.approve) {
+    bool any = false;
+    for (auto& tool : opened.tools) {
+      if (!is_meant(pattern, tool.address)) continue;
+      any = true;
+      tool.approve.push_back(rule);
+    }
+    if (!any) {
+      return fail(ErrorCode::kUnknownFunction, "`approve` of " + definition.name + " names '" + pattern + "', which is none of its functions",
+                  "Name it as `functions` does.");
+    }
+  }
+  return {};
 }
 
 Result<Answer> Runner::run(const Definition& definition, const std::string& message, const std::string& conversation,
@@ -352,6 +410,7 @@ Result<Answer> Runner::answer(const Definition& definition, Turn turn, CallConte
   for (const auto& member : turn.parameters) opened.parameters.emplace(member.key(), member.value());
   opened.history = trimmed_history(std::move(turn.messages), kMostSentBytes);
   opened.client_tools = std::move(turn.tools);
+  opened.remembers = false;
   if (!opened.history.empty()) opened.input = json::object{{"messages", json::array{opened.history.back()}}};
   Definition own = definition;
   if (!own.output_schema) own.output_schema = std::move(turn.output_schema);
@@ -392,11 +451,44 @@ Result<Answer> Runner::execute(const Definition& definition, Opened opened, cons
   }
 
   Run run(definition, std::move(opened.tools), std::move(opened.opening), std::move(opened.history), std::move(opened.client_tools));
+  const auto begin = [this, message](Run& made) { return message != nullptr ? made.start(*message, parts_.now()) : made.start(parts_.now()); };
+  return carry_out(definition, std::move(opened), std::move(run), begin, std::move(context), events, std::move(cancelled));
+}
+
+Result<Answer> Runner::resume(const Definition& definition, const journal::Journal::Suspended& suspended, CallContext context, const Events& events,
+                              std::shared_ptr<std::atomic<bool>> cancelled) {
+  auto state = parse_json(suspended.state_json);
+  const auto* object = state ? state->if_object() : nullptr;
+  const auto* kept = object != nullptr ? object->if_contains("run") : nullptr;
+  if (kept == nullptr || !kept->is_object()) return fail(ErrorCode::kConfig, "the waiting run is damaged");
+  Opened opened;
+  if (auto ok = open_assistant(opened, definition, context); !ok) return fail(std::move(ok.error()));
+  if (const auto* parameters = object->if_contains("parameters"); parameters != nullptr && parameters->is_object()) opened.parameters = parameters->get_object();
+  const auto* remembers = object->if_contains("remembers");
+  opened.remembers = remembers == nullptr || remembers->get_bool();
+  Definition own = definition;
+  if (const auto* schema = object->if_contains("output_schema"); schema != nullptr && schema->is_object()) own.output_schema = schema->get_object();
+  auto run = Run::resumed(own, std::move(opened.tools), kept->get_object(), parts_.now());
+  if (!run) return fail(std::move(run.error()));
+  const auto begin = [this, &suspended](Run& made) {
+    Actions actions;
+    for (const auto& one : suspended.approvals) {
+      std::string reason = one.state == "expired" ? "nobody has allowed '" + one.address + "' in time"
+                                                  : "'" + one.decided_by + "' did not allow '" + one.address + "'" + (one.reason.empty() ? "" : ": " + one.reason);
+      for (auto& action : made.approval_answered(one.call_id, one.state == "approved", reason, parts_.now())) actions.push_back(std::move(action));
+    }
+    return actions;
+  };
+  return carry_out(own, std::move(opened), std::move(*run), begin, std::move(context), events, std::move(cancelled));
+}
+
+Result<Answer> Runner::carry_out(const Definition& definition, Opened opened, Run run, const std::function<Actions(Run&)>& begin, CallContext context,
+                                 const Events& events, std::shared_ptr<std::atomic<bool>> cancelled) {
   Result<std::string> content;
   Answer answer;
   {
-    Execution execution(parts_, events, run, *opened.model, definition, std::move(opened.parameters), context, std::move(cancelled));
-    content = execution.go(message);
+    Execution execution(parts_, events, run, *opened.model, definition, std::move(opened.parameters), opened.remembers, context, std::move(cancelled));
+    content = execution.go(begin(run));
     answer = std::move(execution.answer);
   }
   answer.conversation = context.conversation;
@@ -404,6 +496,10 @@ Result<Answer> Runner::execute(const Definition& definition, Opened opened, cons
   answer.calls = run.calls();
   answer.said = run.said();
   if (content) answer.content = *content;
+  if (!answer.waiting.empty()) {
+    answer.run = context.run;
+    return answer;
+  }
   if (parts_.journal != nullptr) {
     answer.run = context.run;
     const bool was_cancelled = !content && content.error().code == ErrorCode::kCancelled;

@@ -106,6 +106,7 @@ int run(int argc, char** argv) {
   add_chat_command(app, globals);
   add_complete_command(app, globals);
   add_embed_command(app, globals);
+  add_approval_commands(app, globals);
   add_model_commands(app, globals);
   add_usage_command(app, globals);
   add_trace_command(app, globals);

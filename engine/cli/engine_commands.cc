@@ -8,7 +8,6 @@
 
 #include <cstring>
 #include <future>
-#include <thread>
 
 #include "command.h"
 #include "resources.h"
@@ -64,15 +63,14 @@ void run_engine(Globals& globals) {
     for (const auto& missing : registry->unavailable()) note(to_text(missing.error));
   }
   // Builds may take a while, and Ctrl-C must not wait for them: stopping the engine ends them.
-  std::thread preparing([running = engine->get()] {
-    for (const auto& line : running->prepare()) {
+  (*engine)->prepare([](const std::vector<json::object>& report) {
+    for (const auto& line : report) {
       if (!line.at("ok").as_bool()) note("sabir: " + std::string(string_or(line, "message")));
     }
   });
   int got = 0;
   ::sigwait(&signals, &got);
   engine->reset();
-  preparing.join();
   if (!globals.json) print("stopped");
 }
 

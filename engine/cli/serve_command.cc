@@ -105,8 +105,8 @@ void serve(Globals& globals, const ServeOptions& asked) {
   }
   std::cout.flush();
   notify_manager("READY=1");
-  std::thread preparing([running = engine->get()] {
-    for (const auto& line : running->prepare()) {
+  (*engine)->prepare([](const std::vector<json::object>& report) {
+    for (const auto& line : report) {
       if (!line.at("ok").as_bool()) note("sabir: " + std::string(string_or(line, "message")));
     }
   });
@@ -130,13 +130,11 @@ void serve(Globals& globals, const ServeOptions& asked) {
       // The promise may still be kept while the server is taken down.
       server->reset();
       engine->reset();
-      preparing.join();
       return;
     }
   }
   server->reset();
   engine->reset();
-  preparing.join();
   if (!globals.json) print("stopped");
 }
 

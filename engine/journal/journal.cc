@@ -76,6 +76,31 @@ CREATE TABLE step (
   value TEXT NOT NULL,
   PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
+)",
+                                    R"(
+CREATE TABLE approval (
+  id TEXT PRIMARY KEY,
+  run TEXT NOT NULL,
+  assistant TEXT NOT NULL,
+  call_id TEXT NOT NULL,
+  address TEXT NOT NULL,
+  arguments TEXT NOT NULL,
+  why TEXT NOT NULL,
+  tenant TEXT NOT NULL,
+  user TEXT NOT NULL,
+  conversation TEXT NOT NULL,
+  asked_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  decided_ms INTEGER NOT NULL,
+  decided_by TEXT NOT NULL,
+  reason TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX approval_of_run ON approval (run);
+CREATE TABLE suspended (
+  run TEXT PRIMARY KEY,
+  state TEXT NOT NULL
+) WITHOUT ROWID;
 )"}};
   return value;
 }
@@ -220,6 +245,8 @@ void Journal::State::prune() {
              "DELETE FROM step WHERE run IN (SELECT id FROM run ORDER BY id LIMIT 20) "
              "AND run IN (SELECT id FROM run WHERE ended_ms < ?1)",
              "DELETE FROM run WHERE id IN (SELECT id FROM run ORDER BY id LIMIT 20) AND ended_ms < ?1",
+             "DELETE FROM approval WHERE id IN (SELECT id FROM approval ORDER BY id LIMIT 100) AND asked_ms < ?1 "
+             "AND run NOT IN (SELECT run FROM suspended)",
          }) {
       auto statement = writer->prepare(sql);
       if (!statement) return fail(std::move(statement.error()));
@@ -499,6 +526,187 @@ Result<json::object> Journal::run(const std::string& id) {
   });
   if (!done) return fail(std::move(done.error()));
   return run;
+}
+
+json::object to_json(const Approval& approval) {
+  json::object out{{"id", approval.id}, {"run", approval.run}, {"assistant", approval.assistant}, {"call", approval.call_id}, {"address", approval.address},
+                   {"arguments", stored_json(approval.arguments_json)}, {"state", approval.state}, {"asked_ms", approval.asked_ms}, {"expires_ms", approval.expires_ms}};
+  if (!approval.why.empty()) out["why"] = approval.why;
+  if (!approval.context.user.empty()) out["user"] = approval.context.user;
+  if (!approval.context.tenant.empty()) out["tenant"] = approval.context.tenant;
+  if (!approval.context.conversation.empty()) out["conversation"] = approval.context.conversation;
+  if (approval.decided_ms > 0) {
+    out["decided_ms"] = approval.decided_ms;
+    out["decided_by"] = approval.decided_by;
+    if (!approval.reason.empty()) out["reason"] = approval.reason;
+  }
+  return out;
+}
+
+namespace {
+
+constexpr std::string_view kApproval =
+    "SELECT id, run, assistant, call_id, address, arguments, why, tenant, user, conversation, asked_ms, expires_ms, "
+    "state, decided_ms, decided_by, reason FROM approval ";
+
+Approval read_approval(const store::Statement& row, std::int64_t now) {
+  Approval out;
+  out.id = row.text(0);
+  out.run = row.text(1);
+  out.assistant = row.text(2);
+  out.call_id = row.text(3);
+  out.address = row.text(4);
+  out.arguments_json = row.text(5);
+  out.why = row.text(6);
+  out.context.tenant = row.text(7);
+  out.context.user = row.text(8);
+  out.context.conversation = row.text(9);
+  out.asked_ms = row.integer(10);
+  out.expires_ms = row.integer(11);
+  out.state = row.text(12);
+  out.decided_ms = row.integer(13);
+  out.decided_by = row.text(14);
+  out.reason = row.text(15);
+  if (out.state == "waiting" && out.expires_ms <= now) out.state = "expired";
+  return out;
+}
+
+// Through `where` with its one parameter.
+Result<std::vector<Approval>> select_approvals(store::Connection& connection, std::string_view where, std::string_view parameter) {
+  auto statement = connection.prepare(std::string(kApproval) + std::string(where));
+  if (!statement) return fail(std::move(statement.error()));
+  if (!parameter.empty()) statement->bind(parameter);
+  std::vector<Approval> out;
+  const auto now = now_ms();
+  while (true) {
+    auto row = statement->step();
+    if (!row) return fail(std::move(row.error()));
+    if (!*row) return out;
+    out.push_back(read_approval(*statement, now));
+  }
+}
+
+}  // namespace
+
+Result<void> Journal::suspend(const std::string& run, const std::string& state_json, const std::vector<Approval>& approvals) {
+  State::Job job;
+  job.to_disk = true;
+  job.body = [run, state_json, approvals](store::Connection& connection) -> Result<std::int64_t> {
+    for (const auto& one : approvals) {
+      auto insert = connection.prepare("INSERT INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', 0, '', '')");
+      if (!insert) return fail(std::move(insert.error()));
+      insert->bind(one.id).bind(run).bind(one.assistant).bind(one.call_id).bind(one.address).bind(one.arguments_json).bind(one.why);
+      insert->bind(one.context.tenant).bind(one.context.user).bind(one.context.conversation).bind(one.asked_ms).bind(one.expires_ms);
+      if (auto done = insert->run(); !done) return fail(std::move(done.error()));
+    }
+    auto keep = connection.prepare("INSERT OR REPLACE INTO suspended (run, state) VALUES (?, ?)");
+    if (!keep) return fail(std::move(keep.error()));
+    if (auto done = keep->bind(run).bind(state_json).run(); !done) return fail(std::move(done.error()));
+    auto update = connection.prepare("UPDATE run SET status = 'waiting' WHERE id = ?");
+    if (!update) return fail(std::move(update.error()));
+    if (auto done = update->bind(run).run(); !done) return fail(std::move(done.error()));
+    if (connection.changes() == 0) return fail(ErrorCode::kNotFound, "there is no run '" + run + "'");
+    return 0;
+  };
+  auto done = state_->wait_for(std::move(job));
+  if (!done) return fail(std::move(done.error()));
+  return {};
+}
+
+Result<std::vector<Approval>> Journal::approvals(bool waiting) {
+  std::vector<Approval> out;
+  auto done = state_->read([&](store::Connection& connection) -> Result<void> {
+    auto found = select_approvals(connection, waiting ? "WHERE state = 'waiting' ORDER BY id DESC LIMIT 1000" : "ORDER BY id DESC LIMIT 1000", {});
+    if (!found) return fail(std::move(found.error()));
+    for (auto& one : *found) {
+      if (!waiting || one.state == "waiting") out.push_back(std::move(one));
+    }
+    return {};
+  });
+  if (!done) return fail(std::move(done.error()));
+  return out;
+}
+
+Result<Approval> Journal::decide(const std::string& id, bool approved, const std::string& who, const std::string& reason) {
+  auto found = std::make_shared<Approval>();
+  State::Job job;
+  job.to_disk = true;
+  job.body = [id, approved, who, reason, found](store::Connection& connection) -> Result<std::int64_t> {
+    auto rows = select_approvals(connection, "WHERE id = ?", id);
+    if (!rows) return fail(std::move(rows.error()));
+    if (rows->empty()) return fail(ErrorCode::kNotFound, "there is no approval '" + id + "'", "`sabir approvals list` shows those that wait.");
+    Approval& one = rows->front();
+    if (one.state == "expired") return fail(ErrorCode::kConflict, "the approval '" + id + "' has expired", "Ask the assistant again.");
+    if (one.state != "waiting") return fail(ErrorCode::kConflict, "'" + one.decided_by + "' has " + one.state + " it already");
+    one.state = approved ? "approved" : "denied";
+    one.decided_ms = now_ms();
+    one.decided_by = who;
+    one.reason = reason;
+    auto update = connection.prepare("UPDATE approval SET state = ?, decided_ms = ?, decided_by = ?, reason = ? WHERE id = ?");
+    if (!update) return fail(std::move(update.error()));
+    if (auto done = update->bind(one.state).bind(one.decided_ms).bind(who).bind(reason).bind(id).run(); !done) return fail(std::move(done.error()));
+    *found = std::move(one);
+    return 0;
+  };
+  auto done = state_->wait_for(std::move(job));
+  if (!done) return fail(std::move(done.error()));
+  return std::move(*found);
+}
+
+Result<std::optional<Journal::Suspended>> Journal::take(const std::string& run) {
+  auto found = std::make_shared<std::optional<Suspended>>();
+  State::Job job;
+  job.to_disk = true;
+  job.body = [this, run, found](store::Connection& connection) -> Result<std::int64_t> {
+    auto approvals = select_approvals(connection, "WHERE run = ? ORDER BY id", run);
+    if (!approvals) return fail(std::move(approvals.error()));
+    for (const auto& one : *approvals) {
+      if (one.state == "waiting") return 0;
+    }
+    Suspended out{{}, std::move(*approvals)};
+    {
+      auto statement = connection.prepare("SELECT state FROM suspended JOIN run ON run.id = suspended.run WHERE suspended.run = ? AND run.status = 'waiting'");
+      if (!statement) return fail(std::move(statement.error()));
+      auto row = statement->bind(run).step();
+      if (!row) return fail(std::move(row.error()));
+      if (!*row) return 0;
+      out.state_json = statement->text(0);
+    }
+    // Before anything is called: what an engine took and did not end, because it died, is not done twice.
+    auto update = connection.prepare("UPDATE run SET status = 'running', engine = ? WHERE id = ?");
+    if (!update) return fail(std::move(update.error()));
+    if (auto done = update->bind(state_->engine).bind(run).run(); !done) return fail(std::move(done.error()));
+    auto forget = connection.prepare("DELETE FROM suspended WHERE run = ?");
+    if (!forget) return fail(std::move(forget.error()));
+    if (auto done = forget->bind(run).run(); !done) return fail(std::move(done.error()));
+    auto expire = connection.prepare("UPDATE approval SET state = 'expired' WHERE run = ? AND state = 'waiting'");
+    if (!expire) return fail(std::move(expire.error()));
+    if (auto done = expire->bind(run).run(); !done) return fail(std::move(done.error()));
+    *found = std::move(out);
+    return 0;
+  };
+  auto done = state_->wait_for(std::move(job));
+  if (!done) return fail(std::move(done.error()));
+  return std::move(*found);
+}
+
+Result<std::vector<std::string>> Journal::decided_runs() {
+  std::vector<std::string> out;
+  auto done = state_->read([&](store::Connection& connection) -> Result<void> {
+    auto statement = connection.prepare(
+        "SELECT run FROM suspended WHERE NOT EXISTS (SELECT 1 FROM approval WHERE approval.run = suspended.run AND "
+        "state = 'waiting' AND expires_ms > ?) LIMIT 100");
+    if (!statement) return fail(std::move(statement.error()));
+    statement->bind(now_ms());
+    while (true) {
+      auto row = statement->step();
+      if (!row) return fail(std::move(row.error()));
+      if (!*row) return {};
+      out.push_back(statement->text(0));
+    }
+  });
+  if (!done) return fail(std::move(done.error()));
+  return out;
 }
 
 Result<void> Journal::flush() {

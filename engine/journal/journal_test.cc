@@ -248,5 +248,54 @@ TEST_F(JournalTest, LongArgumentsAreCutBetweenCharacters) {
   EXPECT_TRUE(left->front().call.arguments_json.ends_with("…"));
 }
 
+TEST_F(JournalTest, ARunWaitsForApprovalsAcrossEngines) {
+  int pipes[2];
+  ASSERT_EQ(::pipe(pipes), 0);
+  in_killed_engine([&](Journal& journal) {
+    const auto id = journal.start_run({"helper", "{}", {}});
+    Approval one;
+    one.id = "a1";
+    one.assistant = "helper";
+    one.call_id = "c1";
+    one.address = "bank.charge";
+    one.arguments_json = R"({"amount":5})";
+    one.asked_ms = 1;
+    one.expires_ms = INT64_MAX;
+    Approval two = one;
+    two.id = "a2";
+    two.expires_ms = 2;
+    if (!journal.suspend(*id, R"({"step":1})", {one, two})) ::_exit(1);
+    if (::write(pipes[1], id->data(), id->size()) != static_cast<ssize_t>(id->size())) ::_exit(1);
+  });
+  std::string run(26, ' ');
+  ASSERT_EQ(::read(pipes[0], run.data(), run.size()), 26);
+  ::close(pipes[0]);
+  ::close(pipes[1]);
+  auto journal = open();
+  EXPECT_EQ(journal->run(run)->at("status"), "waiting") << "not interrupted, though its engine died";
+  EXPECT_EQ(journal->approvals(true)->size(), 1U);
+  EXPECT_EQ(journal->approvals(false)->size(), 2U);
+  EXPECT_FALSE(journal->take(run)->has_value());
+  EXPECT_TRUE(journal->decided_runs()->empty());
+  EXPECT_EQ(journal->decide("a2", true, "ana", "").error().code, ErrorCode::kConflict) << "it has expired";
+  EXPECT_EQ(journal->decide("a3", true, "ana", "").error().code, ErrorCode::kNotFound);
+  const auto decided = journal->decide("a1", true, "ana", "fine");
+  ASSERT_TRUE(decided) << decided.error().message;
+  EXPECT_EQ(decided->state, "approved");
+  const auto again = journal->decide("a1", false, "bob", "");
+  ASSERT_FALSE(again);
+  EXPECT_NE(again.error().message.find("'ana' has approved"), std::string::npos);
+  EXPECT_EQ(*journal->decided_runs(), std::vector<std::string>{run});
+  const auto taken = journal->take(run);
+  ASSERT_TRUE(taken && *taken);
+  EXPECT_EQ((*taken)->state_json, R"({"step":1})");
+  ASSERT_EQ((*taken)->approvals.size(), 2U);
+  EXPECT_EQ((*taken)->approvals[0].decided_by, "ana");
+  EXPECT_EQ((*taken)->approvals[1].state, "expired");
+  EXPECT_FALSE(journal->take(run)->has_value()) << "once";
+  EXPECT_EQ(journal->run(run)->at("status"), "running");
+  EXPECT_EQ(to_json((*taken)->approvals[0]).at("arguments").at("amount"), 5);
+}
+
 }  // namespace
 }  // namespace sabir::journal

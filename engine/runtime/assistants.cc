@@ -453,9 +453,10 @@ assistants::Events Engine::State::told_events(const RunEvents& events, std::shar
 
 Result<json::object> Engine::State::run_turn(const functions::Assistant& assistant, std::shared_ptr<const functions::Registry> functions_now,
                                              const std::string& message, const std::string& conversation, const RunEvents& events,
-                                             workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled, std::optional<assistants::Turn> turn) {
+                                             workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled, RunStart start) {
   CallContext context = asker.context;
   context.conversation = conversation;
+  context.run = start.run;
   const std::string caller = "assistant " + assistant.language + "/" + assistant.name;
   const auto call = [this](functions::CallRequest request, std::chrono::milliseconds timeout) { return call_blocking(std::move(request), timeout); };
 
@@ -519,19 +520,18 @@ Result<json::object> Engine::State::run_turn(const functions::Assistant& assista
   if (recordings) recordings->prompts()->note(definition->instructions, assistant.source.relative, {});
   parts.memory = *store;
   parts.journal = *book;
+  parts.may_wait = events.may_wait;
   parts.redact = redact_json();
   PromptFunctions called(*this, asker, cancelled);
   parts.prompts = renderer.get();
   parts.prompt_functions = &called;
   const auto told = told_events(events, order, asker.entry);
   assistants::Runner runner(parts);
-  if (!turn) {
-    auto answer = runner.run(*definition, message, conversation, context, told, std::move(cancelled));
-    if (!answer) return fail(std::move(answer.error()));
-    return assistants::to_json(*answer);
-  }
-  auto answer = runner.answer(*definition, std::move(*turn), context, told, std::move(cancelled));
+  auto answer = start.suspended ? runner.resume(*definition, *start.suspended, context, told, std::move(cancelled))
+                : start.turn    ? runner.answer(*definition, std::move(*start.turn), context, told, std::move(cancelled))
+                                : runner.run(*definition, message, conversation, context, told, std::move(cancelled));
   if (!answer) return fail(std::move(answer.error()));
+  if (!start.suspended && !start.turn) return assistants::to_json(*answer);
   auto out = assistants::to_json(*answer);
   out["finish_reason"] = answer->finish_reason;
   json::array calls;
@@ -567,7 +567,7 @@ Result<json::object> Engine::answer_turn(const std::string& name, assistants::Tu
       for (const auto& part : content->get_array()) message += part.is_object() ? string_or(part.get_object(), "text") : std::string_view();
     }
   }
-  return state_->run_assistant(name, message, conversation, events, caller, std::move(cancelled), std::move(turn));
+  return state_->run_assistant(name, message, conversation, events, caller, std::move(cancelled), {std::move(turn), nullptr, {}});
 }
 
 }  // namespace sabir::runtime

@@ -303,10 +303,12 @@ Result<protocol::Payload> Engine::State::call_blocking(functions::CallRequest re
 
 std::vector<json::object> Engine::prepare() {
   std::promise<std::vector<json::object>> promise;
-  state_->loop.post([this, &promise] {
-    state_->functions->prepare([&promise](std::vector<json::object> report) { promise.set_value(std::move(report)); });
-  });
+  prepare([&promise](std::vector<json::object> report) { promise.set_value(std::move(report)); });
   return promise.get_future().get();
+}
+
+void Engine::prepare(std::function<void(std::vector<json::object>)> done) {
+  state_->loop.post([s = state_.get(), done = std::move(done)]() mutable { s->functions->prepare(std::move(done)); });
 }
 
 std::map<std::string, workers::PoolStats> Engine::stats() {
@@ -352,6 +354,7 @@ Result<void> Engine::listen() {
     } else {
       log(LogLevel::kWarning, to_text(watcher.error()));
     }
+    state_->look_for_waiting(std::chrono::milliseconds(500));
     promise.set_value({});
   });
   if (auto opened = promise.get_future().get(); !opened) return opened;

@@ -57,6 +57,13 @@ class Lazy {
 struct PromptParams;
 class CallOrder;
 
+// How a run begins but by one message.
+struct RunStart {
+  std::optional<assistants::Turn> turn;                      // the caller keeps the conversation, and the message is only what a trace shows of it
+  const journal::Journal::Suspended* suspended = nullptr;    // goes on with it
+  std::string run;                                           // whose it is
+};
+
 struct Engine::State : functions::EffectLog {
   explicit State(EngineOptions o);
   ~State() override;
@@ -92,12 +99,19 @@ struct Engine::State : functions::EffectLog {
                                        std::shared_ptr<std::atomic<bool>> cancelled);
   assistants::Events told_events(const RunEvents& events, std::shared_ptr<CallOrder> order, std::uint64_t parent);
   // Begins the span of the run around run_turn().
-  // With a `turn` the caller keeps the conversation, and `message` is only what a trace shows of it.
   Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation, const RunEvents& events,
-                                     workers::Caller& caller, std::shared_ptr<std::atomic<bool>> cancelled, std::optional<assistants::Turn> turn = {});
+                                     workers::Caller& caller, std::shared_ptr<std::atomic<bool>> cancelled, RunStart start = {});
   Result<json::object> run_turn(const functions::Assistant& assistant, std::shared_ptr<const functions::Registry> functions_now, const std::string& message,
                                 const std::string& conversation, const RunEvents& events, workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled,
-                                std::optional<assistants::Turn> turn);
+                                RunStart start);
+  // Approvals (approvals.cc). Any thread, blocks.
+  Result<protocol::Payload> answer_approvals(const std::string& method, const protocol::Payload& params, workers::Caller& caller);
+  Result<json::array> approvals(bool waiting);
+  Result<json::object> decide(const Decision& decision);
+  // Goes on with a run that waits for nothing any more; nothing where it does, or somebody else has.
+  Result<std::optional<json::object>> go_on(const std::string& run);
+  // The loop's: looks from time to time for runs whose approvals have expired, or which an engine left that died.
+  void look_for_waiting(std::chrono::milliseconds after);
   // Read on first use, so that a project without models needs no configuration of them.
   Result<std::shared_ptr<const models::Models>> load_models();
 

@@ -93,8 +93,13 @@ void Engine::State::handle(workers::EngineRequest request) {
     request.reply(object_result({{"recording", recordings != nullptr}}));
     return;
   }
-  const bool is_long = request.method == "models.complete" || request.method == "models.embed" || request.method == "assistants.run";
-  const bool known = is_long || request.method.starts_with("memory.") || request.method == "completions.render" || request.method == "completions.tokens" ||
+  const bool is_long = request.method == "approvals.decide" || request.method == "models.complete" || request.method == "models.embed" || request.method == "assistants.run";
+  // A function has no say in what a person is asked.
+  if (request.method.starts_with("approvals.") && request.caller->depth > 0) {
+    request.reply(fail(ErrorCode::kNotGranted, "a function cannot decide about approvals"));
+    return;
+  }
+  const bool known = is_long || request.method == "approvals.list" || request.method.starts_with("memory.") || request.method == "completions.render" || request.method == "completions.tokens" ||
                      request.method == "completions.explain";
   if (!known) {
     request.reply(fail(Error(ErrorCode::kProtocol, "there is no method '" + request.method + "'")
@@ -220,6 +225,7 @@ Result<Payload> Engine::State::answer(const std::string& method, const Payload& 
   if (method.starts_with("memory.")) return answer_memory(method, params, caller.context, caller.address);
   if (method == "models.complete") return answer_complete(params, caller);
   if (method == "models.embed") return answer_embed(params, caller);
+  if (method.starts_with("approvals.")) return answer_approvals(method, params, caller);
   if (method == "assistants.run") return answer_assistant(params, caller);
   return fail(ErrorCode::kProtocol, "there is no method '" + method + "'");
 }

@@ -13,12 +13,6 @@ namespace {
 using net::Exchange;
 using protocol::Payload;
 
-bool is_json(std::string_view type) {
-  std::string name(trim(type.substr(0, type.find(';'))));
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name == "application/json" || (name.starts_with("application/") && name.ends_with("+json"));
-}
-
 constexpr std::chrono::seconds kSilence{5};
 
 // One call, from its request to the end of its answer.
@@ -191,6 +185,12 @@ json::object shown(const functions::Function& function, bool development) {
 }
 
 }  // namespace
+
+bool is_json(std::string_view type) {
+  std::string name(trim(type.substr(0, type.find(';'))));
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name == "application/json" || (name.starts_with("application/") && name.ends_with("+json"));
+}
 
 void Server::State::add_functions() {
   add("GET", "/functions", "functions", [this](const std::shared_ptr<Exchange>& exchange, const Identity&) {

@@ -57,6 +57,7 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   void add_operations();   // health, metrics, preflights
   void add_functions();    // rest.cc
   void add_rest();         // prompts, assistants, memory
+  void add_runs();         // runs of assistants, approvals
   void add_documents();    // openapi.json, docs
   void finished(const net::HttpFinished& one);
 
@@ -95,5 +96,6 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
 // JSON of a body: {"key": …} or the problem with it. 400 for what is no JSON, 415 for another type, 422 for another kind.
 Result<json::object> object_of(const net::ServerRequest& request);
 net::ServerResponse json_response(const json::value& value, int status = 200);
+bool is_json(std::string_view content_type);
 
 }  // namespace sabir::serve

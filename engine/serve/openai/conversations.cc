@@ -46,7 +46,7 @@ Result<std::optional<json::value>> Conversations::get(const CallContext& who, co
 
 Result<void> Conversations::keep(const CallContext& who, const std::string& id, const Kept& kept) {
   return put(who, id,
-             json::object{{"format", 1}, {"previous", kept.previous}, {"root", kept.root}, {"asked", kept.asked}, {"said", kept.said}, {"response", kept.response}},
+             json::object{{"format", 1}, {"previous", kept.previous}, {"root", kept.root}, {"asked", kept.asked}, {"said", kept.said}, {"run", kept.run}, {"response", kept.response}},
              kKeepResponses);
 }
 
@@ -59,6 +59,7 @@ Result<Conversations::Kept> Conversations::find(const CallContext& who, const st
   Kept kept;
   kept.previous = string_or(object, "previous");
   kept.root = string_or(object, "root");
+  kept.run = string_or(object, "run");
   kept.asked = array_of(object, "asked");
   kept.said = array_of(object, "said");
   if (const auto* response = object.if_contains("response"); response && response->is_object()) kept.response = response->get_object();

@@ -30,6 +30,7 @@ class Conversations {
     std::string root;      // the first one's id
     json::array asked;     // messages in Chat Completions' form, without instructions
     json::array said;
+    std::string run;       // which waits for approvals, or has; "" = it did not
     json::object response;
   };
   Result<void> keep(const CallContext& who, const std::string& id, const Kept& kept);

@@ -115,6 +115,7 @@ class Answering : public std::enable_shared_from_this<Answering> {
 };
 
 struct Outcome {
+  json::array waiting;  // approvals that the run waits for; `told` says so in words
   Told told;
   json::array said;    // what came of it, with the calls of an assistant's own functions
   json::object about;  // what OpenAI's answers have no member for
@@ -268,10 +269,16 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     runtime::RunEvents events;
     events.text = piece;
     events.calling = [&](const std::string&, const std::string&) { is_new_step = true; };
+    events.may_wait = true;
     auto answer = app_.engine().answer_turn(target.name, {std::move(messages), asked.tools, asked.parameters, asked.output_schema}, conversation, context, events,
                                             answering.cancelled());
     if (!answer) return fail(std::move(answer.error()));
     out.told.content = string_or(*answer, "content");
+    if (const auto* waiting = answer->if_contains("waiting"); waiting && waiting->is_array()) {
+      out.waiting = waiting->get_array();
+      out.about["waiting"] = out.waiting;
+      out.told.content = words_of(out.waiting);
+    }
     if (!text.empty()) {
       // A model that does not stream, or repairs its answer, says the last words only at its end.
       if (!text.ends_with(out.told.content)) text += (text.empty() ? "" : "\n\n") + out.told.content;
@@ -298,8 +305,18 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     for (const char* name : {"run", "model", "provider", "cost_usd", "steps"}) {
       if (const auto* value = answer->if_contains(name)) out.about[name] = *value;
     }
-    if (out.said.empty()) out.said.push_back({{"role", "assistant"}, {"content", out.told.content}});
+    if (!out.waiting.empty()) out.told.finish_reason = "stop";
+    if (out.said.empty() || !out.waiting.empty()) out.said = json::array{json::object{{"role", "assistant"}, {"content", out.told.content}}};
     return out;
+  }
+
+  static std::string words_of(const json::array& waiting) {
+    std::string text = "This waits for somebody's approval:";
+    for (const auto& item : waiting) {
+      const auto& one = item.as_object();
+      text += "\n- " + std::string(string_or(one, "address")) + " " + compact_json(one.at("arguments")) + " (" + std::string(string_or(one, "id")) + ")";
+    }
+    return text;
   }
 
   // Ids of models are unique within a run at best; what is kept under them needs more.
@@ -380,7 +397,12 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     if (!asked->previous.empty()) {
       auto previous = kept_.find(context, asked->previous);
       if (!previous) return answering->refuse(previous.error());
-      kept.root = previous->root;
+      auto now = up_to_date(context, asked->previous, std::move(*previous));
+      if (!now) return answering->refuse(now.error());
+      if (string_or(now->response, "status") == "in_progress") {
+        return answering->refuse(Error(ErrorCode::kConflict, "the response '" + asked->previous + "' still waits for somebody's approval", "GET it until it is completed."));
+      }
+      kept.root = now->root;
     }
     const std::string id = "resp_" + new_id();
     if (kept.root.empty()) kept.root = id;
@@ -423,6 +445,13 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     json::object response;
     if (out) {
       response = response_object(head, *asked, out->told);
+      if (!out->waiting.empty()) {
+        // As an answer that is made in the background: it is asked for again by its id.
+        response["status"] = "in_progress";
+        response["output"] = json::array();
+        response.erase("usage");
+        kept.run = string_or(out->about, "run");
+      }
       if (asked->store) {
         kept.said = std::move(out->said);
         kept.response = response;
@@ -444,14 +473,43 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
       return answering->respond(200, response);
     }
     begin();
+    if (!out->waiting.empty()) {
+      response["sabir"] = std::move(out->about);
+      send(stream.waiting(std::move(response)));
+      return answering->end();
+    }
     auto events = stream.end(out->told);
     events.back().data["response"].as_object()["sabir"] = std::move(out->about);
     send(events);
     answering->end();
   }
 
+  // A response whose run waited, with what has come of it meanwhile.
+  Result<Conversations::Kept> up_to_date(const CallContext& context, const std::string& id, Conversations::Kept kept) {
+    if (kept.run.empty() || string_or(kept.response, "status") != "in_progress") return kept;
+    auto run_now = app_.engine().run(kept.run);
+    if (!run_now) return fail(std::move(run_now.error()));
+    const auto status = string_or(*run_now, "status");
+    if (status == "waiting" || status == "running") return kept;
+    const auto* output = run_now->at("output").if_object();
+    if (status == "finished" && output) {
+      const std::string content(string_or(*output, "content"));
+      kept.response["status"] = "completed";
+      kept.response["output"] = json::array{message_of(content)};
+      kept.said = json::array{json::object{{"role", "assistant"}, {"content", content}}};
+    } else {
+      const auto* error = output ? output->if_contains("error") : nullptr;
+      kept.response["status"] = "failed";
+      kept.response["error"] = json::object{{"code", "server_error"}, {"message", error && error->is_object() ? string_or(error->get_object(), "message") : "the run was interrupted"}};
+    }
+    if (auto done = kept_.keep(context, id, kept); !done) return fail(std::move(done.error()));
+    return kept;
+  }
+
   void get_response(const std::shared_ptr<Answering>& answering) {
-    auto kept = kept_.find(answering->who().context, std::string(answering->exchange().request().capture("id")));
+    const std::string id(answering->exchange().request().capture("id"));
+    auto kept = kept_.find(answering->who().context, id);
+    if (kept) kept = up_to_date(answering->who().context, id, std::move(*kept));
     if (!kept) return answering->refuse(kept.error());
     answering->respond(200, kept->response);
   }

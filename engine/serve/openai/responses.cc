@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "sabir/base/ids.h"
 #include "sabir/base/text.h"
 
 namespace sabir::serve::openai {
@@ -297,6 +298,10 @@ json::object response_object(const ResponseHead& head, const Asked& asked, const
   return out;
 }
 
+json::object message_of(std::string_view content) {
+  return message_item({"", 0, "", "msg_" + new_id()}, "completed", json::array{text_part(content, false)});
+}
+
 json::object failed_response(const ResponseHead& head, const Asked& asked, const Error& error) {
   json::object out = frame(head, asked);
   out["status"] = "failed";
@@ -360,6 +365,12 @@ std::vector<ResponseEvent> ResponseStream::end(const Told& told) {
     ++index;
   }
   add(events, told.finish_reason == "length" ? "response.incomplete" : "response.completed", {{"response", whole}});
+  return events;
+}
+
+std::vector<ResponseEvent> ResponseStream::waiting(json::object response) {
+  std::vector<ResponseEvent> events;
+  add(events, "response.in_progress", {{"response", std::move(response)}});
   return events;
 }
 

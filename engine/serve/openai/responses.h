@@ -23,6 +23,8 @@ struct ResponseHead {
 
 // The whole answer. `asked` is repeated where the original repeats it.
 json::object response_object(const ResponseHead& head, const Asked& asked, const Told& told);
+// One item of an output: what was said, of a response that is asked for later.
+json::object message_of(std::string_view content);
 json::object failed_response(const ResponseHead& head, const Asked& asked, const Error& error);
 
 struct ResponseEvent {
@@ -39,6 +41,8 @@ class ResponseStream {
   std::vector<ResponseEvent> text(std::string_view piece);
   std::vector<ResponseEvent> end(const Told& told);
   std::vector<ResponseEvent> fail(const Error& error);
+  // Where the answer comes later: `response` as it is now.
+  std::vector<ResponseEvent> waiting(json::object response);
 
  private:
   void add(std::vector<ResponseEvent>& events, std::string type, json::object data);

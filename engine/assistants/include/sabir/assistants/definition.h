@@ -25,13 +25,15 @@ struct Definition {
   int max_steps = 8;                   // replies of the model in one run
   std::chrono::milliseconds max_time{120'000};
   int history = 40;                    // earlier messages that a run sees
+  // Functions whose calls need a person's word, by address or pattern, and when: a Jinja2 expression over the arguments; "" = always.
+  std::vector<std::pair<std::string, std::string>> approve;
 };
 
 // How long one message may take: `max_seconds` (1..3600), or two minutes. Also for an assistant with a respond of its own.
 Result<std::chrono::milliseconds> max_time(const json::object& constants, const std::string& file);
 
 // Reads `model`, `instructions` or `prompt`, `functions`, `parameters`, `max_steps` (1..100), `max_seconds` (1..3600) and
-// `history` (0..1000); other constants are the file's own business. Errors: kConfig at `file` for a value of the wrong
+// `history` (0..1000), `approve` ({"bank.refund": "amount > 100", "bank.close": true}); other constants are the file's own business. Errors: kConfig at `file` for a value of the wrong
 // kind, for both or neither of instructions and prompt, and for a name that is nearly one of these.
 Result<Definition> parse_definition(const std::string& name, const json::object& constants, const std::string& file);
 

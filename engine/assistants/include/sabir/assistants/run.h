@@ -29,6 +29,7 @@ struct Tool {
   std::string description;
   json::object parameters;   // JSON Schema of the arguments
   bool irreversible = false;
+  std::vector<std::string> approve;  // rules of the assistant that its calls may meet; "" = always
 };
 
 // A tool of whoever asked, who makes the calls: the run ends with them. {"type": "function", "function": {"name", …}}
@@ -59,6 +60,7 @@ struct AskApproval {
   std::string call_id;
   std::string address;
   std::string arguments_json;
+  std::string why;  // the rule that it meets; "" = the function is irreversible
 };
 // Messages to append to the conversation, in order; a tool call is never apart from its results.
 struct Remember {
@@ -91,6 +93,11 @@ class Run {
   Actions tick(Clock::time_point now);
   Actions cancel();
 
+  // A run that only waits for approvals, to go on in another process. Nothing else may be under way.
+  json::object suspended() const;
+  // Goes on with what suspended() gave: the definition and tools may have changed meanwhile. Errors: kConfig.
+  static Result<Run> resumed(const Definition& definition, std::vector<Tool> tools, const json::object& suspended, Clock::time_point now);
+
   bool finished() const { return finished_; }
   int steps() const { return steps_; }
   Clock::time_point deadline() const { return deadline_; }
@@ -108,6 +115,8 @@ class Run {
     std::optional<std::string> content;   // of the tool message, once known
   };
 
+  // The rule by which the call needs a person's word; nothing = it needs none.
+  static std::optional<std::string> needs_approval(const Tool& tool, const std::string& arguments_json);
   Actions ask(Clock::time_point now);
   Actions finish(Result<std::string> content, std::vector<models::ToolCall> handed_over = {});
   bool is_client_tool(const std::string& name) const;

@@ -35,7 +35,7 @@ class ToolCaller {
 
 enum class Approval { kGranted, kDenied };
 
-// Any of them may be empty; without `approve` irreversible calls are refused.
+// Any of them may be empty; without `approve` calls that need approval wait for one, or are refused (Parts::may_wait).
 struct Events {
   std::function<void(std::string_view text)> text;  // the model's words as they come
   std::function<void(double progress)> loading;     // a local model is being loaded, 0..1
@@ -58,6 +58,7 @@ struct Answer {
   std::string finish_reason = "stop";         // of the model's last reply
   std::vector<models::ToolCall> handed_over;  // Finish::handed_over
   json::array said;                           // Run::said
+  std::vector<journal::Approval> waiting;     // the run waits for these, and goes on by Runner::resume; there is no content yet
 };
 
 // A conversation that its owner sends whole, as Chat Completions has it.
@@ -69,7 +70,7 @@ struct Turn {
 };
 
 // {"content", "conversation", "run", "model", "provider", "steps", "calls": [{"address", "arguments", "value" or
-// "error"}], "usage", "cost_usd"?}
+// "error"}], "usage", "cost_usd"?, "waiting"? [{"id", …}]}
 json::object to_json(const Answer& answer);
 
 struct Parts {
@@ -78,6 +79,8 @@ struct Parts {
   std::function<Result<std::shared_ptr<models::Model>>(const std::string& alias)> model;
   memory::Memory* memory = nullptr;            // null: nothing is remembered
   journal::Journal* journal = nullptr;         // null: nothing is recorded
+  bool may_wait = false;                       // where nobody can be asked, a run waits for approvals in the journal
+  std::chrono::milliseconds approval_time{std::chrono::hours(24)};  // after which they have expired
   // What the journal may hold of a JSON text: without secrets.
   std::function<std::string(std::string json_text)> redact = [](std::string text) { return text; };
   const completions::Renderer* prompts = nullptr;
@@ -98,6 +101,9 @@ class Runner {
   // The same where the caller keeps the conversation: nothing of it is remembered.
   Result<Answer> answer(const Definition& definition, Turn turn, CallContext context, const Events& events,
                         std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
+  // Goes on with a run of assistant `definition` that waited: what was approved is called, the model is told of the rest.
+  Result<Answer> resume(const Definition& definition, const journal::Journal::Suspended& suspended, CallContext context, const Events& events,
+                        std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
   // The same from messages that ask already. They are no conversation: nothing is remembered.
   Result<Answer> complete(const Definition& definition, json::array messages, CallContext context, const Events& events,
                           std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
@@ -110,6 +116,9 @@ class Runner {
   Result<void> open(Opened& opened, const std::vector<std::string>& functions, const std::string& alias);
   Result<Answer> execute(const Definition& definition, Opened opened, const std::string* message, CallContext context, const Events& events,
                          std::shared_ptr<std::atomic<bool>> cancelled);
+  // From its first actions to its end, or until it waits.
+  Result<Answer> carry_out(const Definition& definition, Opened opened, Run run, const std::function<Actions(Run&)>& begin, CallContext context, const Events& events,
+                           std::shared_ptr<std::atomic<bool>> cancelled);
 
   Parts parts_;
 };

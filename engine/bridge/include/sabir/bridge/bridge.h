@@ -121,6 +121,12 @@ void sb_tokenizer_free(sb_tokenizer* tokenizer);
 // As sb_tokens. `control` != 0: what looks like one of its control tokens is one.
 int sb_tokenizer_ends(const sb_tokenizer* tokenizer, sb_str text, int control, sb_buf* out);
 
+// ---- Expressions ----------------------------------------------------------------------------------------------------
+// One Jinja2 expression over the members of a JSON object: 1 = true, 0 = false, -1 = *error says why nobody can tell.
+int sb_expression(sb_str expression, sb_str context_json, sb_buf* error);
+// 0 = it is one; 1 = *error says why not.
+int sb_expression_check(sb_str expression, sb_buf* error);
+
 // ---- Regular expressions -------------------------------------------------------------------------------------------
 // Null where it is none: *error says why. No look-around and no back-references, so that a search takes time in proportion to the text.
 struct sb_pattern;

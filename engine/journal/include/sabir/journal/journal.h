@@ -55,6 +55,25 @@ struct RunRecord {
   CallContext context;
 };
 
+// A call of an assistant's run that waits for a person's word.
+struct Approval {
+  std::string id;               // 26 characters
+  std::string run;
+  std::string assistant;
+  std::string call_id;          // the model's
+  std::string address;
+  std::string arguments_json;   // as it will be called with
+  std::string why;              // the rule that it met; "" = the function is irreversible
+  CallContext context;          // whose run it is
+  std::int64_t asked_ms = 0;
+  std::int64_t expires_ms = 0;
+  std::string state = "waiting";  // "approved", "denied", "expired"
+  std::int64_t decided_ms = 0;  // 0 = not yet
+  std::string decided_by;
+  std::string reason;
+};
+json::object to_json(const Approval& approval);
+
 class Journal {
  public:
   // Opens or creates `directory`/journal.db. Errors: kStoreNewer, kStorage, kStorageFull.
@@ -84,9 +103,26 @@ class Journal {
   // `status`: "finished", "failed", "cancelled".
   Result<void> finish_run(const std::string& run, const std::string& status, const std::string& output_json);
   // {"run", "assistant", "status", "started_ms", "ended_ms", "input", "output", "context",
-  //  "steps": [{"seq", "kind", "at_ms", "value"}]}; status "running" until it ends, "interrupted" when its engine died.
+  //  "steps": [{"seq", "kind", "at_ms", "value"}]}; status "running" until it ends, "waiting" for approvals,
+  // "interrupted" when its engine died.
   // Errors: kNotFound.
   Result<json::object> run(const std::string& id);
+
+  // ---- Approvals ----
+  // The run waits from now on: what goes on once `approvals` are decided is `state_json`. On the disk when it returns.
+  Result<void> suspend(const std::string& run, const std::string& state_json, const std::vector<Approval>& approvals);
+  // Newest first, at most 1000. `waiting`: those alone. Those whose time is over are "expired".
+  Result<std::vector<Approval>> approvals(bool waiting);
+  // Errors: kNotFound; kConflict when it was decided or has expired, with by whom.
+  Result<Approval> decide(const std::string& id, bool approved, const std::string& who, const std::string& reason);
+  struct Suspended {
+    std::string state_json;
+    std::vector<Approval> approvals;  // all decided or expired
+  };
+  // Takes a run that waits for nothing any more, for this engine to go on with; nothing where it still waits, or has been taken.
+  Result<std::optional<Suspended>> take(const std::string& run);
+  // Runs that wait for nothing any more, because approvals have expired or an engine died before it went on.
+  Result<std::vector<std::string>> decided_runs();
 
   // Waits until everything queued so far is committed.
   Result<void> flush();

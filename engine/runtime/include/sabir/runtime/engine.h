@@ -82,6 +82,15 @@ struct RunEvents {
   std::function<void(const std::string& address, const std::string& arguments_json)> calling;
   std::function<void(const std::string& address, const std::string& outcome_json, bool ok)> called;
   Approve approve;
+  bool may_wait = false;  // without `approve`: the run waits for approvals, and gives "waiting" in place of its content
+};
+
+// A person's word about a call that waits.
+struct Decision {
+  std::string id;
+  bool approved = false;
+  std::string who;     // who says so
+  std::string reason;  // the model is told of it when it is no
 };
 
 // What is asked of a model by a prompt of completions/. What is empty here is as the prompt's front matter says.
@@ -130,6 +139,13 @@ class Engine {
   // last message alone, and a conversation by `conversation`.
   Result<json::object> answer_turn(const std::string& name, assistants::Turn turn, const std::string& conversation, const CallContext& context,
                                    const RunEvents& events, std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
+  // Calls that wait for approval, or waited: journal::to_json of each, newest first.
+  Result<json::array> approvals(bool waiting);
+  // Once all of a run's are decided it goes on, and this waits for what comes of it: {"approval", "run"?: as answer_turn() gives it, "error"?}.
+  // Errors: kNotFound, kConflict.
+  Result<json::object> decide(const Decision& decision);
+  // As journal::Journal::run. Errors: kNotFound.
+  Result<json::object> run(const std::string& id);
   // Renders a prompt and asks its model, blocking. Where the prompt offers functions, the model's calls are made, as an assistant's
   // are, and `events` tell of them. Gives what models.complete answers to {"prompt"}. `cancelled` may be null.
   Result<json::object> complete_prompt(const PromptRequest& asked, const CallContext& context, const RunEvents& events,
@@ -154,6 +170,8 @@ class Engine {
 
   // Builds and warms every language the project uses; a line each: {"language", "ok", "message"}.
   std::vector<json::object> prepare();
+  // The same without waiting; `done` is called on the loop, and never where the engine is taken down before.
+  void prepare(std::function<void(std::vector<json::object>)> done);
   std::map<std::string, workers::PoolStats> stats();
 
   // Serves one SDK on a connected socket, which is both descriptors, or on two pipes; `closed` is called on the loop when it is gone.
