@@ -238,6 +238,58 @@ Result<protocol::Payload> Engine::request(const std::string& method, protocol::P
   return future.get();
 }
 
+std::function<void()> Engine::submit(Asked asked) {
+  auto caller = std::make_shared<workers::Caller>();
+  caller->address = std::move(asked.caller);
+  caller->context = std::move(asked.context);
+  caller->deadline = asked.deadline;
+  caller->span = asked.span;
+  caller->client = std::move(asked.client);
+  std::vector<std::string> blobs;
+  for (auto& blob : asked.params.blobs) blobs.push_back(std::move(blob.data));
+  // What is refused at once is told in a later turn, as everything is.
+  struct Answer {
+    std::function<void(Result<protocol::Payload>)> reply;
+    std::optional<Result<protocol::Payload>> early;
+    bool begun = false;
+  };
+  auto answer = std::make_shared<Answer>();
+  answer->reply = std::move(asked.reply);
+  state_->handle({std::move(asked.method), std::move(asked.params.json), std::move(blobs), caller, [answer](Result<protocol::Payload> outcome) {
+                    if (!answer->reply) return;
+                    if (answer->begun) std::exchange(answer->reply, nullptr)(std::move(outcome));
+                    else answer->early = std::move(outcome);
+                  },
+                  std::move(asked.notice)});
+  answer->begun = true;
+  if (answer->early) {
+    state_->loop.soon([answer] {
+      if (answer->reply) std::exchange(answer->reply, nullptr)(std::move(*answer->early));
+    });
+  }
+  return [caller] {
+    if (!caller->ended) end_caller(*caller);
+  };
+}
+
+std::function<void()> Engine::call(functions::CallRequest request, workers::CallEvents events) {
+  const auto id = state_->call(std::move(request), std::move(events));
+  return [s = state_.get(), id] {
+    if (s->functions && id != 0) s->functions->cancel(id, "its caller has ended");
+  };
+}
+
+net::Loop& Engine::loop() { return state_->loop; }
+
+std::shared_ptr<const project::Project> Engine::current_project() const {
+  const std::lock_guard lock(state_->registry_mutex);
+  return state_->served ? state_->served : state_->project;
+}
+
+void Engine::reload() {
+  state_->loop.post([s = state_.get()] { s->sources_changed({}); });
+}
+
 Result<protocol::Payload> Engine::State::call_blocking(functions::CallRequest request, std::chrono::milliseconds timeout) {
   auto promise = std::make_shared<std::promise<Result<protocol::Payload>>>();
   auto future = promise->get_future();
@@ -294,13 +346,7 @@ Result<void> Engine::listen() {
       return;
     }
     state_->listener = std::move(*listener);
-    auto watcher = SourceWatcher::start(state_->loop, state_->project->root, [s = state_.get()](std::set<std::string> paths) { s->sources_changed(std::move(paths)); });
-    if (watcher) {
-      state_->watcher = std::move(*watcher);
-      state_->watch_sources();
-    } else {
-      log(LogLevel::kWarning, to_text(watcher.error()));
-    }
+    if (auto watching = state_->start_watching(); !watching) log(LogLevel::kWarning, to_text(watching.error()));
     promise.set_value({});
   });
   if (auto opened = promise.get_future().get(); !opened) return opened;
@@ -311,6 +357,23 @@ Result<void> Engine::listen() {
   if (auto written = write_file(file, json::serialize(content) + "\n", 0600); !written) return written;
   state_->published = file;
   return {};
+}
+
+Result<void> Engine::watch() {
+  std::promise<Result<void>> promise;
+  state_->loop.post([this, &promise] { promise.set_value(state_->start_watching()); });
+  return promise.get_future().get();
+}
+
+void Engine::on_saved(std::function<void(const std::set<std::string>&)> saved) {
+  state_->loop.post([this, saved = std::move(saved)]() mutable {
+    state_->saved = std::move(saved);
+    if (state_->watcher) state_->watcher->watch(state_->project->root / "completions");
+  });
+}
+
+void Engine::on_reloaded(std::function<void(const ReloadReport&)> reloaded) {
+  state_->loop.post([this, reloaded = std::move(reloaded)]() mutable { state_->also_reloaded = std::move(reloaded); });
 }
 
 Result<std::string> Engine::find_running(const fs::path& root, const std::string& environment) {

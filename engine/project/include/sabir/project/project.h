@@ -17,6 +17,7 @@
 #include "sabir/base/inputs.h"
 #include "sabir/base/json.h"
 #include "sabir/project/environment.h"
+#include "sabir/project/mcp_settings.h"
 #include "sabir/project/origin.h"
 
 namespace sabir::project {
@@ -149,6 +150,7 @@ struct Project {
   std::map<std::string, PoolLimits> pools;   // by language
   std::vector<IsolationRule> isolation;      // the most specific first
   Tracing tracing;
+  McpSettings mcp;
   int timeout_ms = 0;                        // of one call; 0 = the engine's default
   int test_timeout_ms = 0;                   // of one suite of `sabir test`; 0 = its default
   json::object config;                       // sabir.yml as JSON, after checks

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +23,12 @@
 #include "sabir/completions/tokens.h"
 #include "sabir/models/model.h"
 #include "sabir/models/registry.h"
+#include "sabir/net/loop.h"
 #include "sabir/project/project.h"
 #include "sabir/protocol/payload.h"
 #include "sabir/recordings/recordings.h"
+#include "sabir/trace/ids.h"
+#include "sabir/workers/call_client.h"
 #include "sabir/workers/pool.h"
 
 namespace sabir::runtime {
@@ -56,6 +60,20 @@ struct EngineOptions {
 
 // As models.complete answers it.
 json::object to_json(const models::Reply& reply);
+
+// One request of whoever is served from the loop itself.
+struct Asked {
+  std::string method;             // of spec/worker-protocol.md §7
+  protocol::Payload params{"{}", {}};
+  std::string caller;             // "rest", "mcp": for the journal
+  CallContext context;
+  trace::SpanContext span;        // which it belongs to; none = it begins a trace
+  workers::Clock::time_point deadline = workers::Clock::time_point::max();
+  // Of a call with "stream": true, before the reply: "chunk" or "progress" and the members of its params, as a JSON object.
+  std::function<void(std::string_view method, std::string_view members)> notice;
+  std::function<void(Result<protocol::Payload>)> reply;
+  std::shared_ptr<workers::CallClient> client;  // that can be spoken to meanwhile; null: none
+};
 
 // One run of an assistant, as it happens.
 struct RunEvents {
@@ -91,6 +109,17 @@ class Engine {
   Result<protocol::Payload> request(const std::string& method, protocol::Payload params, const CallContext& context,
                                     std::chrono::milliseconds timeout, OnNotice on_notice = {});
 
+  // The same without waiting, on the loop's thread alone, where the answer comes too, never from inside submit(). What it gives
+  // ends the request and all that it began; without effect once it is answered.
+  std::function<void()> submit(Asked asked);
+  // A function's call, likewise.
+  std::function<void()> call(functions::CallRequest request, workers::CallEvents events);
+  net::Loop& loop();
+  // As last read, of a listening engine; project() is what it was opened with.
+  std::shared_ptr<const project::Project> current_project() const;
+  // Reads everything again, as if all files had been saved; `reloaded` tells of it.
+  void reload();
+
   // One turn of an assistant, blocking; `events` come on this thread. An empty `conversation` begins a new one. Gives
   // {"content", "conversation", "model", "provider", "calls": […], "trace"?}. `cancelled` may be null.
   Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
@@ -124,6 +153,13 @@ class Engine {
   void serve(int in_fd, int out_fd, std::function<void()> closed);
   // Listens on the project's socket, publishes engine.json, and from then on serves what is saved. Errors: kExists, kIo.
   Result<void> listen();
+  // From now on serves what is saved, without listening. Errors: kUnavailable where the system gives no watches.
+  Result<void> watch();
+  // `saved` hears on the loop, from now on and before anything is read anew, which files of the project were saved, prompts among
+  // them; paths from the root, none = anything may have changed. REQUIRES: watch() or listen().
+  void on_saved(std::function<void(const std::set<std::string>& paths)> saved);
+  // The same of EngineOptions::reloaded, which is told besides.
+  void on_reloaded(std::function<void(const ReloadReport&)> reloaded);
   // The published engine of a project, if one answers there: its socket.
   static Result<std::string> find_running(const std::filesystem::path& root, const std::string& environment);
 
