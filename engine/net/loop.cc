@@ -81,6 +81,7 @@ struct Loop::State : std::enable_shared_from_this<Loop::State> {
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
   std::atomic<bool> stopped{false};
+  std::atomic<std::thread::id> owner{};
 
   // Of the owner.
   std::uint64_t next = 1;
@@ -141,6 +142,7 @@ void Loop::run() {
 }
 
 bool Loop::State::turn() {
+  owner = std::this_thread::get_id();
   while (!stopped) {
     if (!run_soon()) return false;
     if (wants_help && !helped) return false;
@@ -244,6 +246,10 @@ void Loop::stop() {
 }
 
 void Loop::post(std::function<void()> task) { asio::post(state_->context, std::move(task)); }
+
+bool Loop::on_loop() const { return state_->owner.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+
+asio::io_context& context_of(Loop& loop) { return loop.state_->context; }
 
 void Loop::soon(std::function<void()> task) { state_->soon.push_back(std::move(task)); }
 

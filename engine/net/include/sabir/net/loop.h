@@ -17,6 +17,10 @@
 
 #include "sabir/base/error.h"
 
+namespace boost::asio {
+class io_context;
+}
+
 namespace sabir::net {
 
 class Loop {
@@ -29,6 +33,7 @@ class Loop {
   void run();   // until stop()
   void stop();  // any thread
   void post(std::function<void()> task);
+  bool on_loop() const;  // whether this thread is the one that runs it; any thread
   // Runs `task` at the end of this turn, when what was ready has run. Unlike post() it costs no look for new events, which is
   // a system call. Loop thread only.
   void soon(std::function<void()> task);
@@ -63,6 +68,7 @@ class Loop {
  private:
   friend class Stream;
   friend class Listener;
+  friend boost::asio::io_context& context_of(Loop& loop);
   struct State;
   std::shared_ptr<State> state_;
 };
