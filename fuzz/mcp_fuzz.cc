@@ -26,7 +26,7 @@ class FuzzHost final : public Host {
     made->tools.push_back({"now", "a.now", "", "Answers at once.", {{"type", "object"}}, {{"type", "string"}}, true});
     made->tools.push_back({"ask", "a.ask", "", "Asks.", parse_json(R"({"type":"object","properties":{"r":{"type":"string","x-mcp-header":"R"}}})")->get_object()});
     made->prompts.push_back({"p", "", "A prompt.", {{"x", "", true, {{"enum", json::array{"a", "b"}}}}}});
-    made->templates.push_back({"t://{a}/{+b}", "t", "", "", "", "", {{"a"}, {"b"}}});
+    made->templates.push_back({"t://{a}/{+b}", "t", "", "", "", "", false, {{"a"}, {"b"}}});
     made->finish();
     catalogue_ = made;
   }

@@ -1,4 +1,4 @@
-// sabir mcp: the project for one client of the Model Context Protocol, over standard input and output.
+// sabir mcp: the project for one client of the Model Context Protocol over standard input and output, or for those of this machine over HTTP.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -10,11 +10,24 @@
 namespace sabir::cli {
 namespace {
 
-void speak(Globals& globals) {
+void listen(Globals& globals, int port, const sigset_t& signals) {
+  auto engine = open_engine(globals.session);
+  if (!engine) return fail_with(globals, engine.error());
+  auto listener = serve::McpListener::open(**engine, port, globals.session.context);
+  if (!listener) return fail_with(globals, listener.error());
+  if (globals.json) print_json({{"event", "ready"}, {"address", (*listener)->address()}});
+  else print((*listener)->address() + "  (Ctrl-C stops it)");
+  int got = 0;
+  ::sigwait(&signals, &got);
+  listener->reset();
+}
+
+void speak(Globals& globals, int port) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, s);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  if (port >= 0) return listen(globals, port, signals);
   // Standard output is the protocol's alone: whatever else writes there, in this process or one that inherits it, is a log line.
   const int out = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   if (out < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
@@ -44,7 +57,9 @@ void speak(Globals& globals) {
 void add_mcp_command(Command& app, Globals& globals) {
   auto* const command = app.add_subcommand("mcp", "Serve the project's functions, prompts and memory to an MCP client over standard input and output.");
   add_common(*command, globals);
-  command->callback([&globals] { speak(globals); });
+  auto port = std::make_shared<int>(-1);
+  command->add_option("--port", *port, "serve clients of this machine at http://127.0.0.1:PORT/mcp instead; 0 takes any free port").between(0, 65535);
+  command->callback([&globals, port] { speak(globals, *port); });
 }
 
 }  // namespace sabir::cli

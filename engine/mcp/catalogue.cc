@@ -34,7 +34,7 @@ void find_mirrored(const json::object& schema, std::vector<std::string>& path, s
 
 // Whether a schema says something that a reader of results gains from.
 bool says_something(const json::object& schema) {
-  if (schema.empty() || schema.contains("contentEncoding")) return false;
+  if (schema.empty() || bytes_in(schema) != Bytes::kNone) return false;
   const auto type = string_or(schema, "type");
   if (type == "null") return false;
   if (type == "object") return schema.size() > 1;
@@ -73,6 +73,7 @@ void list_tool(Tool& tool) {
   auto out = described(tool.name, tool.title, tool.description);
   if (!tool.input_schema.contains("type")) tool.input_schema["type"] = "object";
   out["inputSchema"] = tool.input_schema;
+  tool.bytes = bytes_in(tool.output_schema);
   tool.has_output = says_something(tool.output_schema);
   tool.is_wrapped = tool.has_output && string_or(tool.output_schema, "type") != "object";
   out["annotations"] = annotations_of(tool);
@@ -173,6 +174,13 @@ std::optional<std::string> percent_decoded(std::string_view text) {
 }
 
 }  // namespace
+
+Bytes bytes_in(const json::object& output_schema) {
+  if (string_or(output_schema, "contentEncoding") == "base64") return Bytes::kValue;
+  const auto* items = output_schema.if_contains("items");
+  if (items && items->is_object() && string_or(items->get_object(), "contentEncoding") == "base64") return Bytes::kItems;
+  return Bytes::kNone;
+}
 
 std::string listed(const Resource& resource) {
   auto out = described(resource.name, resource.title, resource.description);

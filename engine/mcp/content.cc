@@ -1,6 +1,7 @@
 #include "sabir/mcp/content.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "sabir/base/text.h"
 #include "sabir/protocol/raw_json.h"
@@ -52,31 +53,11 @@ void append_bytes_block(std::string& out, std::string_view bytes, const Tool& to
   out.append(",\"mimeType\":\"").append(type).append("\",\"blob\":\"").append(data).append("\"}}");
 }
 
-// A list with bytes among its items: a block for each item. "" where it is none.
-Result<std::string> list_of_media(const Tool& tool, const Payload& value) {
-  if (value.json.front() != '[' || std::none_of(value.blobs.begin(), value.blobs.end(), [](const auto& blob) {
-        return blob.bytes && blob.at.size() > 1 && blob.at.find('/', 1) == std::string::npos;
-      })) {
-    return std::string();
-  }
-  const auto items = protocol::raw_elements(value.json);
-  std::string out;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const std::string at = "/" + std::to_string(i);
-    if (i > 0) out += ',';
-    Payload item{std::string(items[i]), {}};
-    for (const auto& blob : value.blobs) {
-      if (blob.at == at || blob.at.starts_with(at + "/")) item.blobs.push_back({blob.at.substr(at.size()), blob.bytes, blob.data});
-    }
-    if (item.blobs.size() == 1 && item.blobs.front().at.empty() && item.blobs.front().bytes) {
-      append_bytes_block(out, item.blobs.front().data, tool, i);
-      continue;
-    }
-    auto text = protocol::inflate(item);
-    if (!text) return fail(std::move(text.error()));
-    append_text_block(out, text->front() == '"' ? *text : protocol::quote(*text));
-  }
-  return out;
+// One value that the schema says is bytes: as base64, or, where it is large, beside the JSON. Nothing where it is none after all.
+std::optional<std::string> bytes_of(std::string_view text) {
+  if (text.empty() || text.front() != '"') return std::nullopt;
+  auto bytes = base64_decode(protocol::unquote(text));
+  return bytes ? std::optional(std::move(*bytes)) : std::nullopt;
 }
 
 // {"content": [blocks], …}, where the function gives the whole result itself. "" where it does not.
@@ -143,12 +124,6 @@ std::string_view media_type_of(std::string_view bytes) {
 
 Result<std::string> tool_result(Revision revision, const Tool& tool, const Payload& value) {
   std::string out = "\"content\":[";
-  if (value.blobs.size() == 1 && value.blobs.front().at.empty() && value.blobs.front().bytes) {
-    append_bytes_block(out, value.blobs.front().data, tool, 0);
-    return out += ']';
-  }
-  auto media = tool.has_output && !tool.is_wrapped ? Result<std::string>(std::string()) : list_of_media(tool, value);
-  if (!media) return media;
   std::string inflated;
   std::string_view text = value.json;
   if (!value.blobs.empty()) {
@@ -157,12 +132,26 @@ Result<std::string> tool_result(Revision revision, const Tool& tool, const Paylo
     inflated = std::move(*whole);
     text = inflated;
   }
+  if (tool.bytes == Bytes::kValue) {
+    if (const auto bytes = bytes_of(text)) {
+      append_bytes_block(out, *bytes, tool, 0);
+      return out += ']';
+    }
+  } else if (tool.bytes == Bytes::kItems && text.front() == '[') {
+    std::size_t number = 0;
+    for (const auto item : protocol::raw_elements(text)) {
+      if (number > 0) out += ',';
+      const auto bytes = bytes_of(item);
+      if (bytes) append_bytes_block(out, *bytes, tool, number);
+      else append_text_block(out, protocol::quote(item));
+      ++number;
+    }
+    return out += ']';
+  }
   if (!tool.has_output) {
     if (auto own = own_result(text); !own.empty()) return own;
   }
-  if (!media->empty()) {
-    out += *media;
-  } else if (text.front() == '"') {
+  if (text.front() == '"') {
     append_text_block(out, text);
   } else if (text != "null") {
     append_text_block(out, protocol::quote(text));
@@ -220,16 +209,17 @@ json::array prompt_messages(const json::array& messages) {
   return out;
 }
 
-Result<json::object> resource_content(const std::string& uri, const std::string& media_type, const Payload& payload) {
+Result<json::object> resource_content(const std::string& uri, const std::string& media_type, bool is_bytes, const Payload& payload) {
   json::object out{{"uri", uri}};
-  if (payload.blobs.size() == 1 && payload.blobs.front().at.empty() && payload.blobs.front().bytes) {
-    const auto& bytes = payload.blobs.front().data;
-    out["mimeType"] = media_type.empty() ? media_type_of(bytes) : media_type;
-    out["blob"] = base64_encode(bytes);
-    return out;
-  }
   auto text = protocol::inflate(payload);
   if (!text) return fail(std::move(text.error()));
+  if (is_bytes) {
+    if (const auto bytes = bytes_of(*text)) {
+      out["mimeType"] = media_type.empty() ? media_type_of(*bytes) : std::string_view(media_type);
+      out["blob"] = base64_encode(*bytes);
+      return out;
+    }
+  }
   const bool is_plain = text->front() == '"';
   out["mimeType"] = !media_type.empty() ? media_type : is_plain ? "text/plain" : "application/json";
   out["text"] = is_plain ? protocol::unquote(*text) : *text;

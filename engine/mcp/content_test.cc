@@ -44,11 +44,21 @@ TEST(Content, APromisedResultThatIsNoObjectIsWrappedForSessionsAlone) {
 }
 
 TEST(Content, BytesBecomeImagesAudioOrEmbeddedResources) {
-  EXPECT_EQ(result(tool_with({}), {"null", {{"", true, kPng}}}), R"("content":[{"type":"image","data":"iVBORw0KGgpyZXN0","mimeType":"image/png"}])");
-  EXPECT_EQ(result(tool_with({}), {"null", {{"", true, "RIFF1234WAVEfmt"}}}), R"("content":[{"type":"audio","data":"UklGRjEyMzRXQVZFZm10","mimeType":"audio/wav"}])");
-  EXPECT_EQ(result(tool_with({}), {"null", {{"", true, "abc"}}}), R"("content":[{"type":"resource","resource":{"uri":"sabir://results/t/0","mimeType":"application/octet-stream","blob":"YWJj"}}])");
-  EXPECT_EQ(result(tool_with({}), {R"(["see",null,{"a":1}])", {{"/1", true, kPng}}}),
-            R"("content":[{"type":"text","text":"see"},{"type":"image","data":"iVBORw0KGgpyZXN0","mimeType":"image/png"},{"type":"text","text":"{\"a\":1}"}])");
+  const auto bytes = tool_with({{"type", "string"}, {"contentEncoding", "base64"}});
+  EXPECT_EQ(result(bytes, {R"("iVBORw0KGgpyZXN0")", {}}), R"("content":[{"type":"image","data":"iVBORw0KGgpyZXN0","mimeType":"image/png"}])");
+  EXPECT_EQ(result(bytes, {"null", {{"", true, kPng}}}), R"("content":[{"type":"image","data":"iVBORw0KGgpyZXN0","mimeType":"image/png"}])");
+  EXPECT_EQ(result(bytes, {R"("UklGRjEyMzRXQVZFZm10")", {}}), R"("content":[{"type":"audio","data":"UklGRjEyMzRXQVZFZm10","mimeType":"audio/wav"}])");
+  EXPECT_EQ(result(bytes, {R"("YWJj")", {}}), R"("content":[{"type":"resource","resource":{"uri":"sabir://results/t/0","mimeType":"application/octet-stream","blob":"YWJj"}}])");
+  const auto several = tool_with({{"type", "array"}, {"items", json::object{{"type", "string"}, {"contentEncoding", "base64"}}}});
+  EXPECT_EQ(result(several, {R"(["iVBORw0KGgpyZXN0","iVBORw0KGgpyZXN0"])", {}}).size(), 2 * result(bytes, {R"("iVBORw0KGgpyZXN0")", {}}).size() - 11);
+  // Without that promise it is a text, however it looks.
+  EXPECT_EQ(result(tool_with({}), {R"("iVBORw0KGgpyZXN0")", {}}), R"("content":[{"type":"text","text":"iVBORw0KGgpyZXN0"}])");
+}
+
+TEST(Content, ResourcesAreTextBytesOrJson) {
+  EXPECT_EQ(resource_content("x://y", "", true, {R"("iVBORw0KGgpyZXN0")", {}}).value(), (json::object{{"uri", "x://y"}, {"mimeType", "image/png"}, {"blob", "iVBORw0KGgpyZXN0"}}));
+  EXPECT_EQ(resource_content("x://y", "", false, {R"("hi")", {}}).value(), (json::object{{"uri", "x://y"}, {"mimeType", "text/plain"}, {"text", "hi"}}));
+  EXPECT_EQ(resource_content("x://y", "", false, {R"({"a":1})", {}}).value(), (json::object{{"uri", "x://y"}, {"mimeType", "application/json"}, {"text", R"({"a":1})"}}));
 }
 
 TEST(Content, AFunctionMayGiveTheContentItself) {

@@ -19,7 +19,7 @@ class TestHost final : public Host {
     catalogue_.tools.push_back({"refund", "shop.refund", "", "Pays back.", {{"type", "object"}}, {}, false, true});
     catalogue_.prompts.push_back({"greet", "", "Greets.", {{"tone", "", true, {{"enum", json::array{"warm", "cool"}}}}}});
     catalogue_.resources.push_back({"sabir://parts/tone.txt", "tone"});
-    catalogue_.templates.push_back({"sabir://memory/{namespace}/{+key}", "memory", "", "", "", "", {{"namespace"}, {"key"}}});
+    catalogue_.templates.push_back({"sabir://memory/{namespace}/{+key}", "memory", "", "", "", "", false, {{"namespace"}, {"key"}}});
     catalogue_.finish();
   }
   std::shared_ptr<const Catalogue> catalogue() override { return std::make_shared<Catalogue>(catalogue_); }

@@ -260,9 +260,9 @@ void EngineHost::get_prompt(mcp::WorkPtr work, std::shared_ptr<const mcp::Catalo
 void EngineHost::read_resource(mcp::WorkPtr work, std::string uri) {
   if (const auto variables = mcp::match_uri(kMemoryTemplate, uri)) return read_memory(work, uri, (*variables)[0].second, (*variables)[1].second);
   const auto catalogue = offers_.catalogue();
-  const auto from_function = [&](const std::string& address, const std::string& media_type, const std::string& arguments) {
-    call(work, address, arguments, [this, work, uri, media_type](Result<Payload> value) {
-      auto content = value ? mcp::resource_content(uri, media_type, *value) : Result<json::object>(fail(std::move(value.error())));
+  const auto from_function = [&](const std::string& address, const std::string& media_type, bool is_bytes, const std::string& arguments) {
+    call(work, address, arguments, [this, work, uri, media_type, is_bytes](Result<Payload> value) {
+      auto content = value ? mcp::resource_content(uri, media_type, is_bytes, *value) : Result<json::object>(fail(std::move(value.error())));
       if (content) return work->answer({{"contents", json::array{std::move(*content)}}});
       const auto error = shown(std::move(content.error()));
       // A function says by `not_found`, or by refusing its arguments, that there is no such resource.
@@ -272,7 +272,7 @@ void EngineHost::read_resource(mcp::WorkPtr work, std::string uri) {
   };
   if (const auto* resource = catalogue->resource(uri)) {
     if (resource->address.empty()) return read_part(work, uri);
-    return from_function(resource->address, resource->media_type, "{}");
+    return from_function(resource->address, resource->media_type, resource->is_bytes, "{}");
   }
   for (const auto& one : catalogue->templates) {
     if (one.address.empty()) continue;
@@ -283,7 +283,7 @@ void EngineHost::read_resource(mcp::WorkPtr work, std::string uri) {
       const auto known = std::find_if(one.arguments.begin(), one.arguments.end(), [&, wanted = &name](const auto& argument) { return argument.name == *wanted; });
       arguments[name] = known == one.arguments.end() ? json::value(value) : argument_value(value, known->schema);
     }
-    return from_function(one.address, one.media_type, compact_json(arguments));
+    return from_function(one.address, one.media_type, one.is_bytes, compact_json(arguments));
   }
   mcp::refuse_unknown_resource(*work, uri);
 }

@@ -126,6 +126,7 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
       resource.description = description;
       resource.media_type = given.media_type;
       resource.address = address;
+      resource.is_bytes = mcp::bytes_in(function->schema.output_schema) == mcp::Bytes::kValue;
       out->resources.push_back(std::move(resource));
     } else {
       mcp::ResourceTemplate one;
@@ -135,6 +136,7 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
       one.description = description;
       one.media_type = given.media_type;
       one.address = address;
+      one.is_bytes = mcp::bytes_in(function->schema.output_schema) == mcp::Bytes::kValue;
       for (auto& argument : arguments_of(function->schema.input_schema)) {
         if (std::find(variables->begin(), variables->end(), argument.name) != variables->end()) one.arguments.push_back(std::move(argument));
       }
@@ -174,7 +176,6 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
   for (const auto& name : settings.memory) names.emplace_back(name);
   if (!names.empty()) name_space.schema["examples"] = std::move(names);
   memory.arguments = {std::move(name_space), {"key", "The item's key.", true, {}}};
-  memory.is_private = true;
   out->templates.push_back(std::move(memory));
   out->finish();
   return out;

@@ -22,6 +22,10 @@ struct MirroredParameter {
   bool is_whole_number = false;
 };
 
+// Where a function's schema says that its value is bytes, which JSON carries as base64.
+enum class Bytes { kNone, kValue, kItems };
+Bytes bytes_in(const json::object& output_schema);
+
 struct Tool {
   std::string name;              // [A-Za-z0-9_.-]{1,128}
   std::string address;           // of the function behind it
@@ -36,6 +40,7 @@ struct Tool {
   // By finish():
   std::vector<MirroredParameter> mirrored;
   bool has_output = false;       // its results have a promised structure
+  Bytes bytes = Bytes::kNone;
   bool is_wrapped = false;       // which is no object, and stands as {"result": …} where revisions ask for one
   std::string listed;            // JSON, of the older era
   std::string listed_stateless;  // and of the newer
@@ -65,7 +70,7 @@ struct Resource {
   std::string media_type;        // "" = not known before it is read
   std::optional<std::uint64_t> size;
   std::string address;           // of the function that gives its contents; "" = something of the host's own
-  bool is_private = false;       // differs from caller to caller
+  bool is_bytes = false;         // which are base64 there
   std::string listed;
 };
 
@@ -76,8 +81,8 @@ struct ResourceTemplate {
   std::string description;
   std::string media_type;
   std::string address;
+  bool is_bytes = false;
   std::vector<Argument> arguments;
-  bool is_private = false;
   std::string listed;
 };
 

@@ -84,3 +84,13 @@ class Raw:
         rest = self.process.stdout.read()
         code = self.process.wait(timeout)
         return code, self.buffer + rest
+
+
+def serve_http(machine, project, *arguments):
+    """`sabir mcp --port 0` of a project; its address. The machine stops it."""
+    process = machine.start(machine.binary, "mcp", "--port", "0", "--json", *arguments, cwd=project)
+    ready, _, _ = select.select([process.stdout], [], [], 60)
+    assert ready, "the server does not answer"
+    line = process.stdout.readline()
+    assert line, process.stderr.read()
+    return json.loads(line)["address"]
