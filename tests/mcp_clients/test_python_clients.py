@@ -1,10 +1,10 @@
-"""The official Python SDK and FastMCP as clients of `sabir mcp`, in each era they speak."""
+"""The official Python SDK and FastMCP as clients of `sabir mcp`, in each era and over each transport they speak."""
 import base64
 import os
 
 import pytest
 from harness import write
-from mcp_project import PACKAGES, everything
+from mcp_project import PACKAGES, everything, serve_http
 
 pytestmark = pytest.mark.skipif(not PACKAGES.is_dir(), reason="CI=true script/setup installs the clients")
 ERAS = ["legacy", "auto"]
@@ -25,13 +25,17 @@ def era(request):
     return request.param
 
 
-@pytest.fixture
-def project(machine):
-    return everything(machine)
+@pytest.fixture(params=["stdio", "http"])
+def project(machine, request):
+    folder = everything(machine)
+    machine.address = serve_http(machine, folder) if request.param == "http" else None
+    return folder
 
 
 def client(machine, project, era, **options):
     from mcp import Client, StdioServerParameters, stdio_client
+    if machine.address:
+        return Client(machine.address, mode=era, **options)
     parameters = StdioServerParameters(command=str(machine.binary), args=["mcp"], cwd=str(project), env=dict(machine.env))
     return Client(stdio_client(parameters, errlog=open(os.devnull, "w")), mode=era, **options)
 
@@ -144,13 +148,15 @@ def test_the_sdk_hears_changes(machine, project):
 
 def test_fastmcp_calls_tools_with_its_own_types(machine, project):
     async def program():
+        import anyio
         from fastmcp import Client
         from fastmcp.client.transports import StdioTransport
         write(project / "functions/python/points.py", '"""Points."""\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass Point:\n    x: float\n    y: float\n\n\n'
               'def mirrored(point: Point) -> Point:\n    """Mirrors a point.\n\n    Effect: read\n    """\n    return Point(-point.x, point.y)\n')
-        transport = StdioTransport(command=str(machine.binary), args=["mcp"], cwd=str(project), env=dict(machine.env))
+        transport = machine.address or StdioTransport(command=str(machine.binary), args=["mcp"], cwd=str(project), env=dict(machine.env))
         async with Client(transport) as session:
-            assert "mirrored" in {tool.name for tool in await session.list_tools()}
+            while "mirrored" not in {tool.name for tool in await session.list_tools()}:
+                await anyio.sleep(0.1)
             result = await session.call_tool("mirrored", {"point": {"x": 1.0, "y": 2.0}})
             assert result.data.x == -1.0 and result.data.y == 2.0
             assert (await session.call_tool("test_simple_text", {})).data.startswith("This is a simple text")
