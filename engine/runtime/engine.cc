@@ -368,7 +368,7 @@ Result<void> Engine::watch() {
 void Engine::on_saved(std::function<void(const std::set<std::string>&)> saved) {
   state_->loop.post([this, saved = std::move(saved)]() mutable {
     state_->saved = std::move(saved);
-    if (state_->watcher) state_->watcher->watch(state_->project->root / "completions");
+    state_->watch_sources();
   });
 }
 

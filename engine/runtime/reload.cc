@@ -143,6 +143,8 @@ Result<void> Engine::State::start_watching() {
 
 void Engine::State::watch_sources() {
   if (!watcher) return;
+  // Prompts are read anew whenever they are rendered; only who wants to hear of them needs them watched.
+  if (saved) watcher->watch(options.root / "completions");
   for (const auto& origin : (served ? *served : *project).origins) {
     if (!origin->path.empty()) watcher->watch(origin->path);
     if (!origin->boot.empty()) watcher->watch(origin->boot);

@@ -356,3 +356,27 @@ def test_functions_ask_back_in_both_eras(machine):
     assert list(second["inputRequests"]) == ["step2"]
     third = raw.ask("tools/call", dict(params, requestState=second["requestState"], inputResponses={"step2": {"action": "accept", "content": {"color": "red"}}}))["result"]
     assert third["content"][0]["text"] == "Ana likes red"
+
+
+def test_a_function_asks_from_any_depth_and_in_any_language(machine, shop):
+    write(shop / "sabir.yml", "languages: [python, ruby]\nname: shop\n")
+    write(shop / "functions/ruby/asker.rb", 'require "sabir"\n\n# Asks for a name.\n#\n# @effect read\n# @return [String]\ndef ask_name\n'
+          '  form = {"message" => "Name?", "requestedSchema" => {"type" => "object", "properties" => {"name" => {"type" => "string"}}}}\n'
+          '  answer = Sabir.call("client/ask", name: {"method" => "elicitation/create", "params" => form})\n  answer["name"]["content"]["name"]\nend\n')
+    write(shop / "functions/python/hello.py", 'import sabir\n\n\ndef hello() -> str:\n    """Greets.\n\n    Effect: read\n    """\n    return "Hello " + sabir.call("asker.ask_name")\n')
+    raw = Raw(machine, shop)
+    first = raw.ask("tools/call", {"name": "hello", "_meta": meta({"elicitation": {}})})["result"]
+    assert first["inputRequests"]["name"]["params"]["message"] == "Name?"
+    again = {"name": "hello", "_meta": meta({"elicitation": {}}), "requestState": first["requestState"], "inputResponses": {"name": {"action": "accept", "content": {"name": "Ana"}}}}
+    assert raw.ask("tools/call", again)["result"]["content"][0]["text"] == "Hello Ana"
+
+
+def test_a_function_that_asks_has_nobody_to_ask_at_the_command_line(machine):
+    done = machine.sabir("call", "tools.test_sampling", "prompt=x", "--json", cwd=everything(machine))
+    assert done.code == 1 and "nobody can be asked" in done.text
+
+
+def test_settings_that_lead_nowhere_are_said(machine, shop):
+    write(shop / "sabir.yml", "languages: [python]\nmcp:\n  prompts:\n    review: shop.totl\n")
+    done = machine.sabir("mcp", cwd=shop, input="")
+    assert done.code == 0 and "mcp.prompts.review" in done.err and "shop.total" in done.err

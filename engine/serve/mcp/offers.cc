@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sabir/base/log.h"
 #include "sabir/base/text.h"
 #include "sabir/completions/renderer.h"
 
@@ -189,7 +190,25 @@ std::shared_ptr<const mcp::Catalogue> read_catalogue(const project::Project& pro
 
 }  // namespace
 
+namespace {
+
+// Settings that lead nowhere are said once, where whoever wrote them looks.
+void warn_of_missing(const project::Project& project, const functions::Registry& registry) {
+  const auto look = [&](const std::string& key, const std::string& address) {
+    if (const auto found = registry.find(address); !found) log(LogLevel::kWarning, "sabir.yml: mcp." + key + ": " + to_text(found.error()));
+  };
+  for (const auto& [name, address] : project.mcp.prompts) look("prompts." + name, address);
+  for (const auto& resource : project.mcp.resources) {
+    look("resources." + resource.uri, resource.function);
+    if (!mcp::variables_of(resource.uri)) log(LogLevel::kWarning, "sabir.yml: mcp.resources: '" + resource.uri + "' has braces that are no variable");
+  }
+  for (const auto& [address, parameters] : project.mcp.headers) look("headers." + address, address);
+}
+
+}  // namespace
+
 Offers::Offers(runtime::Engine& engine) : engine_(engine), project_(engine.current_project()), catalogue_(read_catalogue(*project_, *engine.registry())) {
+  warn_of_missing(*project_, *engine.registry());
   engine_.on_saved([this, alive = alive_](const std::set<std::string>& paths) {
     if (*alive) saved(paths);
   });
