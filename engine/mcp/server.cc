@@ -114,6 +114,7 @@ void Server::request(ExchangeId exchange, const Message& message, const std::str
     if (const auto* token = meta->if_contains("progressToken"); token && (token->is_string() || token->is_int64() || token->is_uint64())) {
       work->progress_token_ = json::serialize(*token);
     }
+    work->traceparent_ = string_or(*meta, "traceparent");
   }
   const bool done = stateless ? (stateless_request(work, params), !work->is_open()) : (session_request(work, params), !work->is_open());
   if (done) return;
@@ -306,7 +307,8 @@ void Server::get_prompt(const WorkPtr& work, const json::object& params) {
 
 bool Server::take_round(Work& work, const Message& message, const json::object& params, std::string_view name, std::string_view arguments) {
   if (!is_stateless(work.revision_)) return true;
-  work.digest_ = digest_of(message.method, name, arguments);
+  work.name_ = name;
+  work.arguments_ = arguments;
   if (const auto* state = params.if_contains("requestState")) {
     const auto refused = [&](const char* why) {
       work.refuse({kInvalidParams, why, {}});
@@ -314,7 +316,7 @@ bool Server::take_round(Work& work, const Message& message, const json::object& 
     };
     auto opened = state->is_string() ? seal_->open(state->get_string()) : Result<RequestState>(fail(ErrorCode::kInvalidArguments, ""));
     if (!opened) return refused("'requestState' is not what this server gave");
-    if (opened->request != work.digest_) return refused("'requestState' belongs to another request");
+    if (opened->request != digest_of(message.method, name, arguments)) return refused("'requestState' belongs to another request");
     if (opened->principal != work.principal_) return refused("'requestState' belongs to another caller");
     if (options_.now_ms && opened->expires_ms < options_.now_ms()) return refused("'requestState' is too old: begin anew");
     work.given_ = std::move(opened->answers);

@@ -134,7 +134,7 @@ void Work::ask(const json::object& requests, Answered answered, Trust trust) {
 
 void Work::require_input(json::object requests) {
   const auto self = shared_from_this();
-  RequestState state{principal_, digest_, key_, (server_->options_.now_ms ? server_->options_.now_ms() : 0) + server_->options_.state_ms, given_};
+  RequestState state{principal_, digest_of(method_, name_, arguments_), key_, (server_->options_.now_ms ? server_->options_.now_ms() : 0) + server_->options_.state_ms, given_};
   const std::string token = server_->seal_->close(state);
   if (token.size() > kMostCarried) return refuse({kInternalError, "the answers to what was asked are too large to be carried on", {}});
   std::string result = "{\"resultType\":\"input_required\",\"inputRequests\":" + compact_json(requests) + ",\"requestState\":\"" + token + "\",\"_meta\":{" + server_->info_ + "}}";

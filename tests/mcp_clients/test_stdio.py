@@ -380,3 +380,13 @@ def test_settings_that_lead_nowhere_are_said(machine, shop):
     write(shop / "sabir.yml", "languages: [python]\nmcp:\n  prompts:\n    review: shop.totl\n")
     done = machine.sabir("mcp", cwd=shop, input="")
     assert done.code == 0 and "mcp.prompts.review" in done.err and "shop.total" in done.err
+
+
+def test_a_call_belongs_to_the_clients_trace(machine, shop, raw):
+    raw.open()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    answer = raw.ask("tools/call", {"name": "total", "arguments": {"prices": [1]}, "_meta": {"traceparent": "00-%s-b7ad6b7169203331-01" % trace}})
+    assert "result" in answer
+    assert raw.close()[0] == 0
+    done = machine.sabir("trace", trace, "--json", cwd=shop)
+    assert done.code == 0 and "shop.total" in done.out, done

@@ -156,6 +156,7 @@ void EngineHost::call(const mcp::WorkPtr& work, const std::string& address, std:
   runtime::Asked asked;
   asked.deadline = workers::Clock::now() + kLongestCall;
   asked.client = std::make_shared<WorkClient>(work, redactor_);
+  asked.span = trace::parse_traceparent(work->traceparent()).value_or(trace::SpanContext{});
   asked.notice = [work, streamed](std::string_view method, std::string_view members) {
     if (method == "progress") {
       const auto value = parse_json(members);

@@ -53,6 +53,7 @@ class Work : public std::enable_shared_from_this<Work> {
   // Who asks, as the transport knows them; "" = nobody in particular.
   const std::string& principal() const { return principal_; }
   const json::object& capabilities() const { return capabilities_; }  // of the client
+  const std::string& traceparent() const { return traceparent_; }     // W3C's, of the client's own span; as it came, "" = none
 
   // Values that do not grow are dropped, as is everything for a client that asked for no progress.
   void progress(double done, std::optional<double> total, std::string_view message);
@@ -99,7 +100,9 @@ class Work : public std::enable_shared_from_this<Work> {
   json::object capabilities_;      // of the client
   std::string principal_;
   std::string key_;
-  std::string digest_;             // of what may be asked in several rounds
+  std::string traceparent_;
+  std::string name_;               // of what may be asked in several rounds, with its arguments as they came
+  std::string arguments_;
   json::object given_;             // answers of this round and of earlier ones, by key
   bool has_state_ = false;
   bool is_cacheable_ = false;
