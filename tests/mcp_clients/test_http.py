@@ -234,3 +234,23 @@ def test_the_end_of_the_server_is_told_to_listeners(machine, server):
     process.terminate()
     assert next(heard)[1]["result"]["resultType"] == "complete"
     assert process.wait(15) == 0
+
+
+def test_a_session_that_ends_takes_its_approvals_along(machine):
+    folder = machine.folder / "shop"
+    write(folder / "sabir.yml", "languages: [python]\n")
+    write(folder / "functions/python/shop.py", 'def refund() -> str:\n    """Pays back.\n\n    Effect: irreversible\n    """\n    open("paid", "w").close()\n    return "paid"\n')
+    server = Http(serve_http(machine, folder))
+    headers = server.open(capabilities={"elicitation": {}})
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "refund"}}
+    heard = events(server.request("POST", call, headers))
+    asked = next(message for _, message in heard if message)
+    assert asked["method"] == "elicitation/create"
+    other = server.open()
+    said = {"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"approve": True}}}
+    assert server.request("POST", said, other).status == 202  # of another session, where nothing was asked
+    assert server.request("DELETE", None, headers).status == 200
+    assert server.request("POST", said, headers).status == 404
+    time.sleep(0.5)
+    assert not (folder / "paid").exists()
+    assert server.request("POST", {"jsonrpc": "2.0", "id": 1, "method": "ping"}, other).status == 200

@@ -205,7 +205,12 @@ void EngineHost::approve(const mcp::WorkPtr& work, const mcp::Tool& tool, const 
   auto refused = [this, work](std::string why, std::string hint) {
     work->answer_members(mcp::tool_failure(shown(Error(ErrorCode::kApprovalRefused, std::move(why), std::move(hint)))));
   };
-  const auto timer = engine_.loop().after(kPersonAnswers, [refused] { refused("nobody allowed the call in time", "Ask the person again before you call it again."); });
+  const auto timer = engine_.loop().after(kPersonAnswers, [here = alive_, work, refused] {
+    if (*here && work->is_open()) refused("nobody allowed the call in time", "Ask the person again before you call it again.");
+  });
+  work->when_cancelled = [this, here = alive_, timer] {
+    if (*here) engine_.loop().cancel(timer);
+  };
   work->ask(questions, [this, here = alive_, work, timer, refused, name = tool.name, approved = std::move(approved)](Result<json::object> answers) {
     if (!*here) return;
     engine_.loop().cancel(timer);
