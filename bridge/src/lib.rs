@@ -6,6 +6,7 @@
 mod digest;
 mod gguf;
 mod junit;
+mod pattern;
 mod ruby_grammar;
 mod schema;
 mod templates;

@@ -18,6 +18,11 @@ constexpr std::chrono::seconds kCoarseTick{3};  // FAT counts in steps of two se
 
 std::chrono::nanoseconds since_1970(const timespec& time) { return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec); }
 
+Stamp::Numbers numbers_of(const struct stat& info) {
+  return {static_cast<std::int64_t>(info.st_size), since_1970(info.st_mtim).count(), since_1970(info.st_ctim).count(),
+          static_cast<std::int64_t>(info.st_ino), static_cast<std::int64_t>(info.st_dev), static_cast<std::int64_t>(info.st_mode)};
+}
+
 bool is_absent(int error) { return error == ENOENT || error == ENOTDIR; }
 
 }  // namespace
@@ -33,15 +38,20 @@ Stamp stamp_of_content(const std::filesystem::path& path) {
   const auto changed = since_1970(info.st_ctim);
   out.changed = std::max(written, changed);
   out.coarse = info.st_mtim.tv_nsec == 0 && info.st_ctim.tv_nsec == 0;
-  std::array<char, 6 * 21> text{};  // six numbers of 64 bits
+  out.numbers = numbers_of(info);
+  std::array<char, out.numbers.size() * 21> text{};  // of 64 bits each
   char* end = text.data();
-  for (const auto number : {static_cast<long long>(info.st_size), static_cast<long long>(written.count()), static_cast<long long>(changed.count()),
-                            static_cast<long long>(info.st_ino), static_cast<long long>(info.st_dev), static_cast<long long>(info.st_mode)}) {
+  for (const std::int64_t number : out.numbers) {
     if (end != text.data()) *end++ = ' ';
     end = std::to_chars(end, text.data() + text.size(), number).ptr;
   }
   out.text.assign(text.data(), end);
   return out;
+}
+
+bool has_stamp_of_content(const std::filesystem::path& path, const Stamp::Numbers& numbers) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && numbers_of(info) == numbers;
 }
 
 Stamp stamp_of_place(const std::filesystem::path& path) {

@@ -204,6 +204,39 @@ TEST(BridgeKeptTemplates, AreParsedOnceForEachNumber) {
   sb_templates_free(templates);
 }
 
+// Simple templates are rendered directly from the second time on; what comes of it is the same.
+TEST(BridgeKeptTemplates, AreTheSameHoweverTheyAreRendered) {
+  Numbered numbered;
+  sb_templates* const kept = sb_templates_keeping(1'000'000, view("<<mark"));
+  const auto render = [&](std::string_view name, std::string_view variables, std::string_view defaults) {
+    const sb_reading reading{&Numbered::load, nullptr, &numbered, view("<<secret"), nullptr, view("")};
+    sb_buf out{};
+    const int status = sb_templates_render_kept(kept, &reading, view(name), view(variables), view(defaults), &out);
+    return std::to_string(status) + take(out);
+  };
+  std::uint64_t version = 0;
+  const std::string nested(200, '[');
+  for (const std::string text : {"{{ x }}", "<<mark1\xee\x80\x81{{ x.y }}{{ z }}", "{% for x in x %}{{ x }},{% else %}{{ z }}{% endfor %}", "{% if x %}{{ z }}{% endif %}"}) {
+    for (const std::string variables :
+         {R"({"x": 1})", R"({"x": 1, "x": "last"})", R"({"x": {"y": 1, "y": "\ud83d\ude00 \u00e9"}})", R"({"x": "\ud800"})", R"({"x": 1e999})", R"({"x": -0})",
+          R"({"x": 340282366920938463463374607431768211456})", R"({"x": 18446744073709551616})", R"({"x": 18446744073709551615})", R"({"x": 2.0})",
+          R"({"x": [1, "two", null, true, 2.5]})", R"({"x": [1, "two"]})", R"({"x": []})", R"({"z": 2})", R"({"x": "a", "z": null})", "{", "[]", "{}", "", "null",
+          "{\"x\": \"\xff\"}", "{\"x\": \"\n\"}", R"({"x": 01})", R"({"x": 1} 2)", R"({"y": nul})", R"({"x": "__sb_", "__sb_x": 1})"}) {
+      for (const std::string defaults : {"", R"({"z": "default", "x": "other"})", R"({"z": "default"})"}) {
+        numbered.texts["page"] = {++version, text};
+        const std::string first = render("page", variables, defaults);
+        EXPECT_EQ(render("page", variables, defaults), first) << text << " of " << variables << " and " << defaults;
+        numbered.texts["same"] = {++version, text + "{{ '' }}"};
+        const std::string other = render("same", variables, defaults);
+        EXPECT_EQ(first[0] == '0' ? first : "1", other[0] == '0' ? other : "1") << text << " of " << variables << " and " << defaults;
+      }
+    }
+    const std::string deep = R"({"x": "1", "deep": )" + nested + std::string(200, ']') + "}";
+    EXPECT_NE(render("page", deep, "").find("recursion limit"), std::string::npos);
+  }
+  sb_templates_free(kept);
+}
+
 TEST(BridgeDigest, MatchesTheStandardsExample) {
   sb_sha256* state = sb_sha256_new();
   sb_sha256_update(state, view("a"));

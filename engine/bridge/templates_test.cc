@@ -43,8 +43,12 @@ class Templates : public testing::Test {
     if (is_text) expect_explained(text, variables);
     return result;
   }
-  // What is told of the pieces of its text is that text (bridge/src/templates/request.rs).
+  // What is told of the pieces of its text is that text (bridge/src/templates/request.rs), and what is rendered directly as well.
   void expect_explained(std::string_view text, std::string_view variables) const {
+    const std::string answer = asked("explain", text, variables);
+    EXPECT_NE(answer.find("\"spans\":"), std::string::npos) << text << "\n" << answer;
+  }
+  std::string asked(const std::string& op, std::string_view text, std::string_view variables) const {
     const auto quoted = [](std::string_view plain) {
       std::string out = "\"";
       for (const char c : plain) {
@@ -55,14 +59,14 @@ class Templates : public testing::Test {
       }
       return out + "\"";
     };
-    std::string request = "{\"op\": \"explain\", \"template\": \"page\", \"variables\": " + std::string(variables) + ", \"templates\": {\"page\": " + quoted(text);
+    std::string request = R"({"op": ")" + op + "\", \"template\": \"page\", \"variables\": " + std::string(variables) + ", \"templates\": {\"page\": " + quoted(text);
     for (const auto& [name, part] : parts_) request += ", " + quoted(name) + ": " + quoted(part);
     request += "}}";
     sb_buf out{};
     sb_templates_answer(view(request), &out);
-    const std::string answer(out.data == nullptr ? "" : out.data, out.size);
+    std::string answer(out.data == nullptr ? "" : out.data, out.size);
     sb_free(out);
-    EXPECT_NE(answer.find("\"spans\":"), std::string::npos) << text << "\n" << answer;
+    return answer;
   }
   void expect(const std::vector<std::pair<std::string_view, std::string_view>>& cases) {
     for (const auto& [text, expected] : cases) EXPECT_EQ(rendered(text), expected) << text;
@@ -318,6 +322,38 @@ TEST_F(Templates, EveryEndlessTemplateEndsSoonAndSmall) {
     EXPECT_LT(cost.milliseconds(), kMostMs) << text.substr(0, 200);
     EXPECT_LT(cost.megabytes(), kMostMegabytes) << text.substr(0, 200);
   }
+}
+
+TEST_F(Templates, WhatIsSimpleIsRenderedDirectly) {
+  constexpr std::string_view kSimple = R"({"name": "Ana \"A\" é", "n": -3, "big": 18446744073709551615, "yes": true, "nil": null, "zero": 0.0, "tiny": 0.5,
+    "empty": [], "nothing": "", "messages": [{"role": "user", "content": "Hi,\nyou {{ x }}", "tags": ["a", "b"]}, {"role": "tool", "content": "42", "tags": []}],
+    "deep": {"a": {"b": [[1, 2], []]}}, "items": {"items": "own"}})";
+  const auto expect_direct = [&](std::string_view text, std::string_view expected) {
+    EXPECT_EQ(asked("direct", text, kSimple), R"({"text":")" + std::string(expected) + "\"}") << text;
+    EXPECT_EQ(asked("render", text, kSimple), R"({"text":")" + std::string(expected) + "\"}") << text;
+  };
+  expect_direct("a {# note #}b{% raw %} {{ c }} {% endraw %}", "a b {{ c }} ");
+  expect_direct("{{ n }} {{ big }} {{ yes }} {{ nil }} {{ items.items }}", "-3 18446744073709551615 True None own");
+  expect_direct("{% for m in messages %}{{ loop.index }}/{{ loop.length }} {{ m.role }}: {{ m.content }}{% if not loop.last %}|{% endif %}{% endfor %}",
+                "1/2 user: Hi,\\nyou {{ x }}|2/2 tool: 42");
+  expect_direct("{% for name in messages -%} {% for t in name.tags %}{{ loop.first }}{{ t }}{{ loop.index0 }}{% else %}{{ loop.index }}{% endfor %}; {% endfor %}{{ n }}",
+                "Truea0Falseb1; 2; -3");
+  expect_direct("{% for x in deep.a.b %}{% for y in x %}{{ y }}{% endfor %}{% endfor %}{% for x in empty %}x{% else %}none{% endfor %}", "12none");
+  expect_direct("{% if name and n and tiny and big and yes and messages and deep %}1{% endif %}{% if nil or zero or empty or nothing %}2{% else %}3{% endif %}", "13");
+  expect_direct("{% for m in messages %}{% if m.role == 'user' %}U{% elif m.role != 'tool' or n == '-3' %}?{% else %}T{% endif %}{% endfor %}", "UT");
+  // What an error, a limit, a method, a filter or another value would be is left to minijinja.
+  for (const std::string_view text :
+       {"{{ missing }}", "{{ name.missing }}", "{% if deep.missing %}{% endif %}", "{{ messages }}", "{{ tiny }}", "{{ deep }}", "{{ name|upper }}",
+        "{{ messages[0].role }}", "{{ 1 }}", "{% set x = 1 %}", "{% for x in name %}{% endfor %}", "{% for x in deep %}{% endfor %}", "{{ loop.index }}",
+        "{% for m in messages %}{{ loop.depth }}{% endfor %}", "{% for m in messages if m %}{% endfor %}", "{% for a, b in empty %}{% endfor %}",
+        "{% include 'a' %}", "{% block a %}{% endblock %}", "{{ self }}", "{{ range(3) }}", "{{ name.__class__ }}", "{% if n == 3 %}{% endif %}"}) {
+    EXPECT_EQ(asked("direct", text, kSimple), R"({"text":null})") << text;
+    EXPECT_EQ(asked("render", text, kSimple).find(R"("kind":"panic")"), std::string::npos) << text;
+  }
+  std::string many = R"({"l": [0)";
+  for (int i = 0; i < 70'000; ++i) many += ",0";
+  EXPECT_EQ(asked("direct", "{% for x in l %}{% endfor %}", many + "]}"), R"({"text":null})") << "its steps are counted";
+  EXPECT_EQ(asked("render", "{% for x in l %}{% endfor %}", many + "]}"), R"({"text":""})");
 }
 
 TEST_F(Templates, DepthIsBoundedWhateverIsDeep) {

@@ -104,6 +104,7 @@ int run(int argc, char** argv) {
   add_conformance_command(app, globals);
   add_chat_command(app, globals);
   add_complete_command(app, globals);
+  add_embed_command(app, globals);
   add_model_commands(app, globals);
   add_usage_command(app, globals);
   add_trace_command(app, globals);

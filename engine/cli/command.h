@@ -62,6 +62,7 @@ void add_init_command(Command& app, Globals& globals);        // init
 void add_conformance_command(Command& app, Globals& globals);
 void add_chat_command(Command& app, Globals& globals);        // chat
 void add_complete_command(Command& app, Globals& globals);    // complete
+void add_embed_command(Command& app, Globals& globals);       // embed
 void add_recording_commands(Command& app, Globals& globals);  // recordings list | show | prune | refresh
 void add_model_commands(Command& app, Globals& globals);      // model list | pull | rm | find | use
 void add_usage_command(Command& app, Globals& globals);       // usage

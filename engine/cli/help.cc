@@ -17,6 +17,7 @@ std::string help_page() {
   page += "  prompt render NAME …   combine prompt parts into a prompt (also: list, explain, check, …)\n";
   page += "  chat ASSISTANT         talk to an assistant; with a message, one answer\n";
   page += "  complete PROMPT a=1 …  ask a model once, with a prompt of completions/ or a text\n";
+  page += "  embed TEXT …           a model's embeddings of texts\n";
   page += "  memory get KEY         read and write what every language shares (put, list, delete)\n\n";
   page += head("Keep in order") + "\n";
   page += "  check                  say what is wrong with functions and prompts, without running them\n";

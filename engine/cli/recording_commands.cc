@@ -204,6 +204,7 @@ void show_entry(const Loaded& loaded, std::size_t i) {
   } else if (entry.kind == Kind::kModel) {
     for (const auto& call : entry.reply.tool_calls) print(" ← calls " + call.name + " " + shown(call.arguments_json));
     if (!entry.reply.content.empty()) print(" ← " + shown(entry.reply.content));
+    if (!entry.vectors.empty()) print(" ← " + count(entry.vectors.size(), "vector") + " of " + std::to_string(entry.vectors.front().size()) + " numbers");
     print(styled("   " + usage_text(entry.reply.usage) + (entry.pieces.empty() ? "" : ", " + count(entry.pieces.size(), "piece")), "2"));
   } else {
     for (const auto& chunk : entry.chunks) print(" ← " + shown(chunk));
@@ -312,6 +313,16 @@ Result<Entry> ask_live(runtime::Engine& engine, const recordings::Miss& miss, co
   entry.caller = "refresh";
   entry.ask = miss.ask;
   entry.prompts = miss.prompts;
+  if (miss.request.contains("texts")) {
+    models::EmbedRequest embedding;
+    for (const auto& text : list_of("texts")) embedding.texts.emplace_back(text.is_string() ? std::string(text.get_string()) : std::string());
+    embedding.parameters = std::move(request.parameters);
+    auto out = engine.embed(std::string(string_or(miss.ask, "alias")), embedding);
+    if (!out) return fail(std::move(out.error()));
+    static_cast<models::Answered&>(entry.reply) = *out;
+    entry.vectors = std::move(out->vectors);
+    return scrub.entry(std::move(entry));
+  }
   auto reply = engine.complete(std::string(string_or(miss.ask, "alias")), request, [&](const models::Event& event) {
     if (!event.content.empty()) entry.pieces.push_back(event.content);
   });

@@ -53,7 +53,6 @@ Result<json::object> read_front_matter(const std::filesystem::path& root, const 
 Result<std::shared_ptr<const TemplateFile>> KeptFiles::get(std::string_view name, bool for_include) {
   std::string key(for_include ? "+" : "-");
   key += name;
-  const auto begun = std::chrono::system_clock::now();
   Entry last;
   {
     const std::lock_guard lock(mutex_);
@@ -65,8 +64,9 @@ Result<std::shared_ptr<const TemplateFile>> KeptFiles::get(std::string_view name
       std::error_code ec;
       return std::filesystem::is_regular_file(path, ec);
     };
-    if (std::none_of(found.passed_over.begin(), found.passed_over.end(), is_file) && stamp_of_content(found.asked).text == last.stamp) return last.file;
+    if (std::none_of(found.passed_over.begin(), found.passed_over.end(), is_file) && has_stamp_of_content(found.asked, last.stamp)) return last.file;
   }
+  const auto begun = std::chrono::system_clock::now();
   auto found = folder_.find(name, for_include);
   if (!found) return fail(std::move(found.error()));
   const Stamp stamp = stamp_of_content(found->asked);
@@ -80,7 +80,7 @@ Result<std::shared_ptr<const TemplateFile>> KeptFiles::get(std::string_view name
     bytes_ = 0;
   }
   bytes_ += (*file)->bytes.size() + (*file)->text.size();
-  entries_.insert_or_assign(std::move(key), Entry{*file, stamp.text, is_settled(stamp, begun)});
+  entries_.insert_or_assign(std::move(key), Entry{*file, stamp.numbers, is_settled(stamp, begun)});
   return file;
 }
 

@@ -42,7 +42,7 @@ class KeptFiles {
  private:
   struct Entry {
     std::shared_ptr<const TemplateFile> file;
-    std::string stamp;
+    Stamp::Numbers stamp{};
     bool is_settled = false;
   };
   Result<std::shared_ptr<const TemplateFile>> read(Folder::Found found, const TemplateFile* last);

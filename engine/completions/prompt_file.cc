@@ -186,7 +186,10 @@ RoleMarks::Split RoleMarks::split(std::string_view rendered) const {
     if (role.empty()) {
       split.text_before = !trimmed.empty();
     } else if (!trimmed.empty()) {
-      split.messages.push_back({{"role", role}, {"content", trimmed}});
+      auto& message = split.messages.emplace_back(json::object_kind).get_object();
+      message.reserve(2);
+      message.emplace("role", role);
+      message.emplace("content", trimmed);
       split.starts.push_back(start);
     }
   };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -33,8 +34,10 @@ std::string new_secret() {
     }
     used = 0;
   }
-  used += 2;
-  return std::to_string(numbers[used - 2]) + std::to_string(numbers[used - 1]);
+  std::array<char, 2 * 20> text;  // two numbers of 64 bits
+  char* end = text.data();
+  for (int i = 0; i < 2; ++i) end = std::to_chars(end, text.data() + text.size(), numbers[used++]).ptr;
+  return {text.data(), end};
 }
 
 sb_str view(std::string_view text) { return {text.data(), text.size()}; }

@@ -36,6 +36,19 @@ class LocalModel final : public Model {
     return reply;
   }
 
+  Result<Embeddings> embed(const EmbedRequest& request) override {
+    if (!runtime_) {
+      return fail(ErrorCode::kUnavailable, "local models are not available in this program",
+                  "Choose another model with SABIR_MODEL or config/openai_config.yml.");
+    }
+    if (auto fit = check_texts(request); !fit) return fail(std::move(fit.error()));
+    if (const auto* dimensions = request.parameters.if_contains("dimensions")) {
+      return fail(ErrorCode::kInvalidArguments, description() + " gives vectors of its own length, and " + compact_json(*dimensions) + " dimensions were asked for",
+                  "Leave `dimensions` out.");
+    }
+    return runtime_->embed(spec_, request);
+  }
+
  private:
   LocalSpec spec_;
   json::object parameters_;

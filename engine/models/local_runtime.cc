@@ -43,41 +43,17 @@ class ProcessRuntime final : public LocalRuntime {
   }
 
   Result<Reply> complete(const LocalSpec& spec, const Request& request, const OnEvent& on_event) override {
-    const auto seat = seat_for(spec);
-    std::unique_lock held(seat->busy, std::defer_lock);
-    const auto asked = Clock::now();
-    while (!held.try_lock_for(kPoll)) {
-      if (is_cancelled(request)) return fail(ErrorCode::kCancelled, "the local model was cancelled");
-      if (Clock::now() - asked >= request.timeout) {
-        return fail(ErrorCode::kTimeout, "the local model is still busy with earlier requests", "Raise the timeout, or send fewer at once.");
-      }
-    }
-    if (seat->worker && !seat->worker->alive()) seat->worker.reset();
-    if (!seat->worker) {
-      make_room(seat);
-      if (auto loaded = load(*seat, request, on_event); !loaded) {
-        seat->worker.reset();
-        return fail(std::move(loaded.error()));
-      }
-    }
-    LocalWorker::Wait wait{Clock::now() + request.timeout, request.cancelled, options_.grace, {}, {}};
-    if (on_event) {
-      wait.on_chunk = [&](const json::object& params) {
-        const auto* value = params.if_contains("value");
-        const auto* delta = value != nullptr && value->is_object() ? value->get_object().if_contains("delta") : nullptr;
-        if (delta == nullptr || !delta->is_object()) return;
-        if (const auto text = string_or(delta->get_object(), "content"); !text.empty()) on_event(Event{.content = std::string(text)});
-      };
-    }
-    auto value = seat->worker->call("complete", arguments_of(request), wait);
-    seat->last_used = Clock::now();
-    if (!value) {
-      if (!seat->worker->alive()) seat->worker.reset();
-      Error error = std::move(value.error());
-      if (error.code == ErrorCode::kInternal || error.code == ErrorCode::kFunctionError) error.code = ErrorCode::kModel;
-      return fail(std::move(error));
-    }
-    return read_reply(*value, *seat);
+    auto done = call(spec, "complete", arguments_of(request), {request.timeout, request.cancelled}, on_event);
+    if (!done) return fail(std::move(done.error()));
+    return read_reply(done->value, done->model);
+  }
+
+  Result<Embeddings> embed(const LocalSpec& spec, const EmbedRequest& request) override {
+    json::array texts;
+    for (const auto& text : request.texts) texts.push_back(json::value(text));
+    auto done = call(spec, "embed", {{"texts", std::move(texts)}}, {request.timeout, request.cancelled}, {});
+    if (!done) return fail(std::move(done.error()));
+    return read_vectors(done->value, request.texts.size(), done->model);
   }
 
   void shutdown() override {
@@ -95,8 +71,52 @@ class ProcessRuntime final : public LocalRuntime {
  private:
   using Key = std::tuple<std::string, int, int>;
 
-  static bool is_cancelled(const Request& request) {
-    return request.cancelled && request.cancelled->load(std::memory_order_relaxed);
+  struct Bounds {
+    milliseconds timeout;
+    std::shared_ptr<std::atomic<bool>> cancelled;  // may be null
+  };
+  struct Done {
+    json::value value;
+    std::string model;  // the file's own name
+  };
+
+  // Loads the model where it is not loaded, and calls one of its process' functions.
+  Result<Done> call(const LocalSpec& spec, const std::string& function, const json::object& arguments, const Bounds& bounds, const OnEvent& on_event) {
+    const auto seat = seat_for(spec);
+    std::unique_lock held(seat->busy, std::defer_lock);
+    const auto asked = Clock::now();
+    while (!held.try_lock_for(kPoll)) {
+      if (bounds.cancelled && bounds.cancelled->load(std::memory_order_relaxed)) return fail(ErrorCode::kCancelled, "the local model was cancelled");
+      if (Clock::now() - asked >= bounds.timeout) {
+        return fail(ErrorCode::kTimeout, "the local model is still busy with earlier requests", "Raise the timeout, or send fewer at once.");
+      }
+    }
+    if (seat->worker && !seat->worker->alive()) seat->worker.reset();
+    if (!seat->worker) {
+      make_room(seat);
+      if (auto loaded = load(*seat, bounds, on_event); !loaded) {
+        seat->worker.reset();
+        return fail(std::move(loaded.error()));
+      }
+    }
+    LocalWorker::Wait wait{Clock::now() + bounds.timeout, bounds.cancelled, options_.grace, {}, {}};
+    if (on_event) {
+      wait.on_chunk = [&](const json::object& params) {
+        const auto* value = params.if_contains("value");
+        const auto* delta = value != nullptr && value->is_object() ? value->get_object().if_contains("delta") : nullptr;
+        if (delta == nullptr || !delta->is_object()) return;
+        if (const auto text = string_or(delta->get_object(), "content"); !text.empty()) on_event(Event{.content = std::string(text)});
+      };
+    }
+    auto value = seat->worker->call(function, arguments, wait);
+    seat->last_used = Clock::now();
+    if (!value) {
+      if (!seat->worker->alive()) seat->worker.reset();
+      Error error = std::move(value.error());
+      if (error.code == ErrorCode::kInternal || error.code == ErrorCode::kFunctionError) error.code = ErrorCode::kModel;
+      return fail(std::move(error));
+    }
+    return Done{std::move(*value), seat->model};
   }
 
   std::shared_ptr<Seat> seat_for(const LocalSpec& spec) {
@@ -139,7 +159,7 @@ class ProcessRuntime final : public LocalRuntime {
     return out;
   }
 
-  Result<void> load(Seat& seat, const Request& request, const OnEvent& on_event) {
+  Result<void> load(Seat& seat, const Bounds& bounds, const OnEvent& on_event) {
     auto files = options_.find(seat.spec);
     if (!files) return fail(std::move(files.error()));
     if (on_event) on_event(Event{.progress = 0});
@@ -147,7 +167,7 @@ class ProcessRuntime final : public LocalRuntime {
     auto started = start_on_keeper(*files);
     if (!started) return fail(std::move(started.error()));
     seat.worker = std::move(*started);
-    LocalWorker::Wait wait{Clock::now() + options_.startup, request.cancelled, milliseconds(0), {}, {}};
+    LocalWorker::Wait wait{Clock::now() + options_.startup, bounds.cancelled, milliseconds(0), {}, {}};
     if (auto greeted = seat.worker->greet(wait); !greeted) {
       Error error = std::move(greeted.error());
       if (error.code == ErrorCode::kModel || error.code == ErrorCode::kProtocol) {
@@ -200,7 +220,7 @@ class ProcessRuntime final : public LocalRuntime {
     return arguments;
   }
 
-  static Result<Reply> read_reply(const json::value& value, const Seat& seat) {
+  static Result<Reply> read_reply(const json::value& value, const std::string& model) {
     const auto* object = value.if_object();
     const auto* message = object != nullptr ? object->if_contains("message") : nullptr;
     if (message == nullptr || !message->is_object()) return fail(ErrorCode::kModel, "the local model's process answered without a message");
@@ -218,7 +238,7 @@ class ProcessRuntime final : public LocalRuntime {
       }
     }
     reply.finish_reason = string_or(*object, "finish_reason", reply.tool_calls.empty() ? "stop" : "tool_calls");
-    reply.model = string_or(*object, "model", seat.model);
+    reply.model = string_or(*object, "model", model);
     reply.provider = "local";
     if (const auto* usage = object->if_contains("usage"); usage != nullptr && usage->is_object()) {
       const auto number = [&](const char* key) {
@@ -228,6 +248,28 @@ class ProcessRuntime final : public LocalRuntime {
       reply.usage = {number("prompt_tokens"), number("completion_tokens")};
     }
     return reply;
+  }
+
+  static Result<Embeddings> read_vectors(const json::value& value, std::size_t texts, const std::string& model) {
+    const auto wrong = [](const std::string& what) { return fail(ErrorCode::kModel, "the local model's process answered " + what); };
+    const auto* object = value.if_object();
+    const auto* vectors = object != nullptr ? object->if_contains("vectors") : nullptr;
+    if (vectors == nullptr || !vectors->is_array() || vectors->get_array().size() != texts) return wrong("without a vector for each text");
+    Embeddings out;
+    for (const auto& item : vectors->get_array()) {
+      if (!item.is_array() || item.get_array().empty()) return wrong("with an empty vector");
+      auto& into = out.vectors.emplace_back();
+      into.reserve(item.get_array().size());
+      for (const auto& number : item.get_array()) {
+        if (!number.is_number()) return wrong("with a vector of something else than numbers");
+        into.push_back(number.to_number<float>());
+      }
+      if (into.size() != out.vectors.front().size()) return wrong("with vectors of several lengths");
+    }
+    out.model = string_or(*object, "model", model);
+    out.provider = "local";
+    if (const auto* tokens = object->if_contains("tokens"); tokens != nullptr && tokens->is_int64()) out.usage.input_tokens = tokens->get_int64();
+    return out;
   }
 
   // Starts a process on the keeper's thread and waits for it.

@@ -215,8 +215,24 @@ TEST_F(LocalRuntimeTest, APictureIsRefusedBeforeAnythingIsLoaded) {
   EXPECT_EQ(reply.error().code, ErrorCode::kInvalidArguments);
   EXPECT_NE(reply.error().message.find("takes text only"), std::string::npos);
   EXPECT_TRUE(events_.empty());
-  const auto model = make_local_model({}, {}, runtime_);
-  EXPECT_EQ(model->embed({.texts = {"a"}}).error().code, ErrorCode::kInvalidArguments);
+}
+
+TEST_F(LocalRuntimeTest, EmbeddingsAreOneVectorForEachText) {
+  LocalSpec spec;
+  spec.name = "tiny.gguf";
+  const auto model = make_local_model(spec, {}, runtime_);
+  const auto out = model->embed({.texts = {"a", "bcd"}});
+  ASSERT_TRUE(out) << to_text(out.error());
+  EXPECT_EQ(out->vectors, (std::vector<std::vector<float>>{{1, 0.25F}, {3, 0.25F}}));
+  EXPECT_EQ(out->model, "tiny");
+  EXPECT_EQ(out->provider, "local");
+  EXPECT_EQ(out->usage.input_tokens, 4);
+  EXPECT_EQ(ask("pid")->content, std::to_string(pid_of())) << "the same process answers and embeds";
+  EXPECT_THAT(model->embed({.texts = {"ragged", "b"}}).error().message, HasSubstr("several lengths"));
+  EXPECT_THAT(model->embed({.texts = {"none"}}).error().message, HasSubstr("without a vector"));
+  EXPECT_THAT(model->embed({.texts = {"words"}}).error().message, HasSubstr("something else than numbers"));
+  EXPECT_EQ(model->embed({.texts = {}}).error().code, ErrorCode::kInvalidArguments);
+  EXPECT_EQ(model->embed({.texts = {"a"}, .parameters = {{"dimensions", 8}}}).error().code, ErrorCode::kInvalidArguments);
 }
 
 }  // namespace

@@ -22,9 +22,19 @@ json::object to_json(const Usage& usage) {
   return out;
 }
 
+Result<void> check_texts(const EmbedRequest& request) {
+  if (request.texts.empty() || request.texts.size() > kMostTexts) {
+    return fail(ErrorCode::kInvalidArguments, std::to_string(request.texts.size()) + " texts to embed; it is 1 to " + std::to_string(kMostTexts) + " at once");
+  }
+  for (std::size_t i = 0; i < request.texts.size(); ++i) {
+    if (request.texts[i].empty()) return fail(ErrorCode::kInvalidArguments, "text " + std::to_string(i + 1) + " of those to embed is empty");
+  }
+  return {};
+}
+
 Result<Embeddings> Model::embed(const EmbedRequest& /*request*/) {
   return fail(ErrorCode::kInvalidArguments, description() + " gives no embeddings",
-              "Name a model of provider openai that does, like text-embedding-3-small, or one of a compatible server.");
+              "Name a model that does: of provider openai, like text-embedding-3-small, of a compatible server, or of provider local.");
 }
 
 }  // namespace sabir::models

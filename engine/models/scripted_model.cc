@@ -1,12 +1,15 @@
 #include "scripted_model.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
 #include <mutex>
-#include <regex>
 #include <thread>
 
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
+#include "sabir/bridge/bridge.h"
 #include "sabir/protocol/raw_json.h"
 
 namespace sabir::models {
@@ -14,8 +17,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMostRegexBytes = 1000;
-constexpr std::size_t kMostMatchedBytes = 20'000;  // of a user's message; std::regex recurses per byte
+constexpr std::size_t kMostPatternBytes = 1000;
+constexpr std::size_t kMostGroups = 10;  // {match:0} to {match:9}
+constexpr std::size_t kDimensions = 64;
 
 // What the model says at one turn.
 struct Step {
@@ -26,12 +30,14 @@ struct Step {
   milliseconds delay{0};
 };
 
+using Pattern = std::unique_ptr<sb_pattern, void (*)(sb_pattern*)>;
+
 struct Rule {
-  std::string contains;             // in lower case; "" = no such condition
-  std::string matches;              // the pattern's text
-  std::optional<std::regex> regex;
+  std::string contains;  // in lower case; "" = no such condition
+  std::string matches;   // the pattern's text
+  Pattern pattern{nullptr, &sb_pattern_free};
   std::vector<Step> steps;
-  bool conditional() const { return !contains.empty() || regex.has_value(); }
+  bool conditional() const { return !contains.empty() || pattern; }
 };
 
 struct Script {
@@ -121,11 +127,13 @@ class Reader {
     rule.contains = lower(string_or(object, "contains"));
     rule.matches = string_or(object, "matches");
     if (!rule.matches.empty()) {
-      if (rule.matches.size() > kMostRegexBytes) return wrong(where + ": matches is longer than 1000 bytes");
-      try {
-        rule.regex.emplace(rule.matches, std::regex::ECMAScript | std::regex::icase | std::regex::optimize);
-      } catch (const std::regex_error& problem) {
-        return wrong(where + ": matches is not a regular expression: " + problem.what());
+      if (rule.matches.size() > kMostPatternBytes) return wrong(where + ": matches is longer than 1000 bytes");
+      sb_buf problem{nullptr, 0};
+      rule.pattern.reset(sb_pattern_new({rule.matches.data(), rule.matches.size()}, 1, &problem));
+      if (!rule.pattern) {
+        const std::string why(problem.data, problem.size);
+        sb_free(problem);
+        return wrong(where + ": matches is not a regular expression: " + why);
       }
     }
     if (const auto* steps = object.if_contains("steps")) {
@@ -346,6 +354,33 @@ class Filler {
   const Scene& scene_;
 };
 
+// Feature hashing: each word adds 1 or -1 at a place of its own. Texts that share words are near one another, and that is all it knows.
+std::vector<float> hashed_words(std::string_view text, std::size_t dimensions) {
+  std::vector<float> out(dimensions, 0.0F);
+  const std::string small = lower(text);
+  std::uint64_t hash = 0;
+  bool in_word = false;
+  for (std::size_t i = 0; i <= small.size(); ++i) {
+    const auto c = i < small.size() ? static_cast<unsigned char>(small[i]) : static_cast<unsigned char>(' ');
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80U) {
+      if (!in_word) hash = 14695981039346656037ULL;  // FNV-1a
+      in_word = true;
+      hash = (hash ^ c) * 1099511628211ULL;
+    } else if (in_word) {
+      in_word = false;
+      out[(hash >> 8U) % dimensions] += (hash & 1U) != 0 ? 1.0F : -1.0F;
+    }
+  }
+  float length = 0;
+  for (const float x : out) length += x * x;
+  if (length == 0) {
+    out[0] = 1;
+    return out;
+  }
+  for (float& x : out) x /= std::sqrt(length);
+  return out;
+}
+
 class ScriptedModel final : public Model {
  public:
   ScriptedModel(std::filesystem::path file, std::string shown, std::string alias)
@@ -401,6 +436,26 @@ class ScriptedModel final : public Model {
     return reply;
   }
 
+  // No script is needed for what only depends on the words.
+  Result<Embeddings> embed(const EmbedRequest& request) override {
+    if (auto fit = check_texts(request); !fit) return fail(std::move(fit.error()));
+    std::size_t dimensions = kDimensions;
+    if (const auto* asked = request.parameters.if_contains("dimensions")) {
+      if (!asked->is_int64() || asked->get_int64() < 1 || asked->get_int64() > 4096) {
+        return fail(ErrorCode::kInvalidArguments, "dimensions is not a number from 1 to 4096");
+      }
+      dimensions = static_cast<std::size_t>(asked->get_int64());
+    }
+    Embeddings out;
+    for (const auto& text : request.texts) {
+      out.vectors.push_back(hashed_words(text, dimensions));
+      out.usage.input_tokens += static_cast<std::int64_t>(text.size() / 4 + 1);
+    }
+    out.model = "scripted";
+    out.provider = "scripted";
+    return out;
+  }
+
  private:
   Result<std::shared_ptr<const Script>> load() {
     const std::lock_guard lock(mutex_);
@@ -439,11 +494,11 @@ class ScriptedModel final : public Model {
     for (const auto& rule : script.rules) {
       if (!rule.conditional() || scene.turns >= rule.steps.size()) continue;
       if (!rule.contains.empty() && user.find(rule.contains) == std::string::npos) continue;
-      if (rule.regex) {
-        std::smatch match;
-        const std::string searched = scene.user.substr(0, kMostMatchedBytes);
-        if (!std::regex_search(searched, match, *rule.regex)) continue;
-        for (const auto& group : match) scene.groups.push_back(group.str());
+      if (rule.pattern) {
+        std::array<std::size_t, 2 * kMostGroups> bounds{};
+        const std::size_t groups = sb_pattern_search(rule.pattern.get(), {scene.user.data(), scene.user.size()}, bounds.data(), kMostGroups);
+        if (groups == 0) continue;
+        for (std::size_t i = 0; i < groups; ++i) scene.groups.push_back(scene.user.substr(bounds[2 * i], bounds[2 * i + 1] - bounds[2 * i]));
       }
       return &rule.steps[scene.turns];
     }
@@ -466,7 +521,7 @@ class ScriptedModel final : public Model {
     std::size_t in_order = 0;
     for (const auto& rule : script.rules) {
       if (!rule.contains.empty()) conditions.push_back("contains \"" + rule.contains + "\"");
-      if (rule.regex) conditions.push_back("matches /" + rule.matches + "/");
+      if (rule.pattern) conditions.push_back("matches /" + rule.matches + "/");
       if (!rule.conditional()) in_order += rule.steps.size();
     }
     std::string shown = scene.user.substr(0, 200);

@@ -132,6 +132,16 @@ TEST(ScriptedModel, ErrorsDelaysAndBadArgumentsCanBeScripted) {
   canceller.join();
 }
 
+TEST(ScriptedModel, APatternIsFoundInALongText) {
+  const auto model = scripted(R"x([{"matches": "é(.*) END of (x)?(\\w+)$", "text": "{match:1}|{match:2}|{match:3}"}])x");
+  const std::string filler(200'000, 'a');
+  const auto reply = model->complete(asking("É" + filler + " end of Text"), {});
+  ASSERT_TRUE(reply) << to_text(reply.error());
+  EXPECT_EQ(reply->content, filler + "||Text");
+  EXPECT_FALSE(model->complete(asking(filler), {}));
+  EXPECT_THAT(make_scripted_model(*parse_json(R"x([{"matches": "a(?=b)", "text": "x"}])x"), "s.json", "s").error().message, HasSubstr("look-around"));
+}
+
 TEST(ScriptedModel, PiecesNeverCutACharacter) {
   const auto model = scripted(R"({"piece_bytes": 1, "replies": [{"text": "é日😀"}]})");
   std::vector<std::string> pieces;
@@ -148,6 +158,24 @@ TEST(ScriptedModel, MalformedScriptsAreRefusedWithAnExample) {
     EXPECT_EQ(model.error().code, ErrorCode::kConfig) << script;
     EXPECT_THAT(model.error().hint, HasSubstr("tool_calls")) << script;
   }
+}
+
+TEST(ScriptedModel, EmbeddingsAreNearWhereTextsShareWords) {
+  const auto model = make_scripted_model(json::array{}, "inline", "test").value();
+  const auto out = model->embed({.texts = {"the red apple", "The apple, red!", "the red pear", "rain over Oslo", "…"}});
+  ASSERT_TRUE(out);
+  const auto near = [&](std::size_t a, std::size_t b) {
+    float sum = 0;
+    for (std::size_t i = 0; i < out->vectors[a].size(); ++i) sum += out->vectors[a][i] * out->vectors[b][i];
+    return sum;
+  };
+  EXPECT_EQ(out->vectors[0].size(), 64U);
+  EXPECT_NEAR(near(0, 1), 1, 1e-5);
+  EXPECT_GT(near(0, 2), 0.4F);
+  EXPECT_LT(near(0, 3), 0.4F);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(near(i, i), 1, 1e-5);
+  EXPECT_EQ(model->embed({.texts = {"a"}, .parameters = {{"dimensions", 3}}})->vectors.front().size(), 3U);
+  EXPECT_EQ(model->embed({.texts = {"a"}, .parameters = {{"dimensions", 0}}}).error().code, ErrorCode::kInvalidArguments);
 }
 
 TEST(ScriptedModel, AFileIsReadAgainWhenItChanges) {

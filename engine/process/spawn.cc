@@ -100,13 +100,12 @@ Usage usage_of(pid_t pid) {
     if (std::ifstream file(folder + "/statm"); file >> size >> resident) total += resident * page;
     std::string stat;
     if (std::ifstream file(folder + "/stat"); std::getline(file, stat)) {
-      // The name in parentheses may hold anything; user and system time are the 12th and 13th after it.
+      // The name in parentheses may hold anything. User and system time are the 12th and 13th after it, and behind them those of
+      // the children that have ended.
       std::istringstream fields(stat.substr(std::min(stat.rfind(')'), stat.size() - 1) + 1));
       std::string skipped;
       for (int field = 0; field < 11; ++field) fields >> skipped;
-      std::uint64_t user = 0;
-      std::uint64_t system = 0;
-      if (fields >> user >> system) cpu += user + system;
+      for (std::uint64_t time = 0, kind = 0; kind < 4 && fields >> time; ++kind) cpu += time;
     }
     std::ifstream children(folder + "/task/" + std::to_string(todo[i]) + "/children");
     for (pid_t child = 0; todo.size() < kMost && children >> child;) todo.push_back(child);

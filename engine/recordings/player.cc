@@ -24,8 +24,8 @@ std::vector<std::string> function_lines(const std::string& address, bool stream,
 }
 
 std::size_t bytes_of(const json::object& ask) {
-  const auto* messages = ask.if_contains("messages");
-  return messages ? compact_json(*messages).size() : 0;
+  const auto* text = ask.if_contains(ask.contains("texts") ? "texts" : "messages");
+  return text ? compact_json(*text).size() : 0;
 }
 
 // What asking `ask` takes, by what its like has taken: input tokens grow with the text.
@@ -118,7 +118,7 @@ std::optional<std::size_t> Player::nearest(Kind kind, const std::string& address
   return best;
 }
 
-Result<const Entry*> Player::model(const json::object& asked, const std::vector<PromptUse>& prompts, const models::Request& request) {
+Result<const Entry*> Player::model(const json::object& asked, const std::vector<PromptUse>& prompts, json::object again) {
   const json::object ask = scrubber_.object(asked);
   const std::string key = model_key(ask);
   const std::lock_guard hold(mutex_);
@@ -129,8 +129,6 @@ Result<const Entry*> Player::model(const json::object& asked, const std::vector<
   miss.what = "model " + alias;
   miss.ask = ask;
   miss.prompts = prompts;
-  json::object again{{"messages", request.messages}, {"tools", request.tools}, {"parameters", request.parameters}};
-  if (request.output_schema) again["output_schema"] = *request.output_schema;
   miss.request = scrubber_.object(std::move(again));
   const auto same = by_key_.find(key);
   const auto lines = lines_of(ask);

@@ -38,6 +38,24 @@ class RecordingModel final : public models::Model {
     return reply;
   }
 
+  Result<models::Embeddings> embed(const models::EmbedRequest& request) override {
+    const auto id = recorder_->begin(asked_.parent);
+    auto out = inner_->embed(request);
+    Entry entry;
+    entry.caller = asked_.caller;
+    entry.ask = ask_of(asked_, request);
+    if (out) {
+      static_cast<models::Answered&>(entry.reply) = *out;
+      entry.vectors = out->vectors;
+    } else if (is_answer(out.error())) {
+      entry.error = to_json(out.error());
+    } else {
+      return out;
+    }
+    recorder_->finish(id, std::move(entry));
+    return out;
+  }
+
  private:
   const std::shared_ptr<models::Model> inner_;
   const Asked asked_;
@@ -53,7 +71,9 @@ class ReplayingModel final : public models::Model {
   std::string description() const override { return asked_.alias + " (recorded)"; }
 
   Result<models::Reply> complete(const models::Request& request, const models::OnEvent& on_event) override {
-    auto entry = player_->model(ask_of(asked_, request), prompts_->uses(request.messages), request);
+    json::object again{{"messages", request.messages}, {"tools", request.tools}, {"parameters", request.parameters}};
+    if (request.output_schema) again["output_schema"] = *request.output_schema;
+    auto entry = player_->model(ask_of(asked_, request), prompts_->uses(request.messages), std::move(again));
     if (!entry) return fail(std::move(entry.error()));
     const auto cancelled = [&] { return request.cancelled && request.cancelled->load(std::memory_order_relaxed); };
     if (on_event) {
@@ -66,6 +86,18 @@ class ReplayingModel final : public models::Model {
     return (*entry)->reply;
   }
 
+  Result<models::Embeddings> embed(const models::EmbedRequest& request) override {
+    auto ask = ask_of(asked_, request);
+    json::object again{{"texts", ask.at("texts")}, {"parameters", request.parameters}};
+    auto entry = player_->model(ask, {}, std::move(again));
+    if (!entry) return fail(std::move(entry.error()));
+    if ((*entry)->error) return fail(error_from_json(*(*entry)->error));
+    models::Embeddings out;
+    static_cast<models::Answered&>(out) = (*entry)->reply;
+    out.vectors = (*entry)->vectors;
+    return out;
+  }
+
  private:
   const Asked asked_;
   const std::shared_ptr<Player> player_;
@@ -74,11 +106,26 @@ class ReplayingModel final : public models::Model {
 
 }  // namespace
 
-json::object ask_of(const Asked& asked, const models::Request& request) {
+namespace {
+json::object begun_ask(const Asked& asked, const json::object& own) {
   json::object ask{{"alias", asked.alias}, {"model", asked.model}};
   json::object parameters = asked.parameters;
-  for (const auto& member : request.parameters) parameters[member.key()] = member.value();
+  for (const auto& member : own) parameters[member.key()] = member.value();
   if (!parameters.empty()) ask["parameters"] = std::move(parameters);
+  return ask;
+}
+}  // namespace
+
+json::object ask_of(const Asked& asked, const models::EmbedRequest& request) {
+  json::object ask = begun_ask(asked, request.parameters);
+  json::array texts;
+  for (const auto& text : request.texts) texts.push_back(json::value(text));
+  ask["texts"] = std::move(texts);
+  return ask;
+}
+
+json::object ask_of(const Asked& asked, const models::Request& request) {
+  json::object ask = begun_ask(asked, request.parameters);
   if (request.output_schema) ask["output_schema"] = *request.output_schema;
   if (!request.tools.empty()) {
     json::array tools;

@@ -1,6 +1,9 @@
 #include "sabir/recordings/recording.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
 
 #include "sabir/base/text.h"
 #include "sabir/protocol/raw_json.h"
@@ -117,12 +120,38 @@ class Writer {
   bool first_ = true;
 };
 
+// 32-bit floats, little-endian, in base64: as OpenAI's `encoding_format: base64` has them, and no digit is lost.
+std::string encode_vector(const std::vector<float>& vector) {
+  std::string bytes;
+  bytes.reserve(vector.size() * 4);
+  for (const float x : vector) {
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    for (unsigned shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(bits >> shift & 0xffU);
+  }
+  return base64_encode(bytes);
+}
+
+std::optional<std::vector<float>> decode_vector(std::string_view text) {
+  const auto bytes = base64_decode(text);
+  if (!bytes || bytes->empty() || bytes->size() % 4 != 0) return std::nullopt;
+  std::vector<float> out;
+  out.reserve(bytes->size() / 4);
+  for (std::size_t at = 0; at < bytes->size(); at += 4) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = 4; i-- > 0;) bits = bits << 8U | static_cast<unsigned char>((*bytes)[at + i]);
+    const auto x = std::bit_cast<float>(bits);
+    if (!std::isfinite(x)) return std::nullopt;
+    out.push_back(x);
+  }
+  return out;
+}
+
 void write_ask(Writer& out, const json::object& ask) {
   out.open();
   for (const char* name : {"alias", "model", "parameters", "output_schema"}) {
     if (const auto* value = ask.if_contains(name)) out.key(name).value(*value);
   }
-  for (const char* name : {"tools", "messages"}) {
+  for (const char* name : {"tools", "messages", "texts"}) {
     const auto* list = ask.if_contains(name);
     if (!list || !list->is_array()) continue;
     out.key(name);
@@ -134,7 +163,10 @@ void write_ask(Writer& out, const json::object& ask) {
 void write_reply(Writer& out, const Entry& entry) {
   const auto& reply = entry.reply;
   out.open();
-  if (reply.content.find('\n') == std::string::npos) {
+  if (!entry.vectors.empty()) {
+    out.key("vectors");
+    out.list(entry.vectors, [&](const std::vector<float>& vector) { out.text(encode_vector(vector)); });
+  } else if (reply.content.find('\n') == std::string::npos) {
     out.key("content").text(reply.content);
   } else {
     out.key(kLines).lines(reply.content);
@@ -155,7 +187,7 @@ void write_reply(Writer& out, const Entry& entry) {
       out.value(json::object{{"id", call.id}, {"name", call.name}, {"arguments", call.arguments_json}});
     });
   }
-  out.key("finish_reason").text(reply.finish_reason);
+  if (entry.vectors.empty()) out.key("finish_reason").text(reply.finish_reason);
   out.key("model").text(reply.model);
   out.key("provider").text(reply.provider);
   out.key("usage").value(json::object{{"input_tokens", reply.usage.input_tokens}, {"output_tokens", reply.usage.output_tokens}});
@@ -275,12 +307,28 @@ Result<json::array> messages_at(const Place& place, std::string_view raw) {
   return out;
 }
 
+Result<std::vector<std::string>> texts_at(const Place& place, std::string_view raw, const char* name) {
+  if (!raw.starts_with('[')) return fail(place.wrong(raw, std::string("'") + name + "' is not a list"));
+  std::vector<std::string> out;
+  for (const auto item : protocol::raw_elements(raw)) {
+    auto text = text_at(place, item, name);
+    if (!text) return fail(std::move(text.error()));
+    out.push_back(std::move(*text));
+  }
+  return out;
+}
+
 Result<json::object> ask_at(const Place& place, std::string_view raw) {
   if (!raw.starts_with('{')) return fail(place.wrong(raw, "ask is not an object"));
   json::object ask;
   for (const auto& member : members_of(raw)) {
-    const bool list = member.key == "messages" || member.key == "tools";
-    if (list) {
+    if (member.key == "texts") {
+      auto texts = texts_at(place, member.value, "texts");
+      if (!texts) return fail(std::move(texts.error()));
+      json::array list;
+      for (const auto& text : *texts) list.push_back(json::value(text));
+      ask["texts"] = std::move(list);
+    } else if (member.key == "messages" || member.key == "tools") {
       auto items = messages_at(place, member.value);
       if (!items) return fail(std::move(items.error()));
       ask[member.key] = std::move(*items);
@@ -297,8 +345,11 @@ Result<json::object> ask_at(const Place& place, std::string_view raw) {
       return fail(place.wrong(member.key, "unknown member '" + std::string(member.key) + "' of an ask"));
     }
   }
-  for (const char* name : {"alias", "model", "messages"}) {
+  for (const char* name : {"alias", "model"}) {
     if (!ask.contains(name)) return fail(place.wrong(raw, std::string("an ask has no ") + name));
+  }
+  if (ask.contains("messages") == ask.contains("texts")) {
+    return fail(place.wrong(raw, ask.contains("texts") ? "an ask has both messages and texts" : "an ask has no messages"));
   }
   return ask;
 }
@@ -349,6 +400,15 @@ Result<void> read_reply(const Place& place, std::string_view raw, Entry& entry) 
       if (!value) return fail(std::move(value.error()));
       if (!value->is_object()) return fail(place.wrong(member.value, "usage is not an object"));
       entry.reply.usage = {tokens(value->get_object(), "input_tokens"), tokens(value->get_object(), "output_tokens")};
+    } else if (member.key == "vectors") {
+      auto texts = texts_at(place, member.value, "vectors");
+      if (!texts) return fail(std::move(texts.error()));
+      for (const auto& text : *texts) {
+        auto vector = decode_vector(text);
+        if (!vector) return fail(place.wrong(member.value, "a vector is not base64 of 32-bit floats"));
+        if (!entry.vectors.empty() && vector->size() != entry.vectors.front().size()) return fail(place.wrong(member.value, "the vectors differ in length"));
+        entry.vectors.push_back(std::move(*vector));
+      }
     } else if (member.key == "tool_calls") {
       if (!member.value.starts_with('[')) return fail(place.wrong(member.value, "tool_calls is not a list"));
       for (const auto item : protocol::raw_elements(member.value)) {
@@ -372,17 +432,6 @@ Result<void> read_reply(const Place& place, std::string_view raw, Entry& entry) 
   }
   if (pieces) return read_pieces(place, *pieces, entry);
   return {};
-}
-
-Result<std::vector<std::string>> texts_at(const Place& place, std::string_view raw, const char* name) {
-  if (!raw.starts_with('[')) return fail(place.wrong(raw, std::string("'") + name + "' is not a list"));
-  std::vector<std::string> out;
-  for (const auto item : protocol::raw_elements(raw)) {
-    auto text = text_at(place, item, name);
-    if (!text) return fail(std::move(text.error()));
-    out.push_back(std::move(*text));
-  }
-  return out;
 }
 
 Result<Entry> entry_at(const Place& place, std::string_view raw) {
@@ -459,7 +508,12 @@ Result<Entry> entry_at(const Place& place, std::string_view raw) {
       return fail(place.wrong(member.key, "'" + std::string(member.key) + "' stands in an entry of a " + (of_model ? "function" : "model")));
     }
   }
-  const std::size_t count = entry.kind == Kind::kModel ? entry.ask.at("messages").as_array().size() : 0;
+  const auto* messages = entry.ask.if_contains("messages");
+  const auto* embedded = entry.ask.if_contains("texts");
+  const std::size_t count = messages != nullptr ? messages->as_array().size() : 0;
+  if (entry.vectors.size() != (embedded != nullptr && !entry.error ? embedded->as_array().size() : 0)) {
+    return fail(place.wrong(raw, "there is not a vector for each text"));
+  }
   for (const auto& use : entry.prompts) {
     if (use.message >= count) return fail(place.wrong(raw, "a prompt names a message that is not there"));
   }
@@ -512,6 +566,9 @@ std::vector<std::string> lines_of(const json::object& ask) {
     for (const auto& tool : tools->get_array()) {
       if (tool.is_object()) lines.push_back("tool " + std::string(string_or(tool.get_object(), "name")) + " " + std::string(string_or(tool.get_object(), "hash")));
     }
+  }
+  if (const auto* texts = ask.if_contains("texts"); texts && texts->is_array()) {
+    for (const auto& text : texts->get_array()) lines.push_back("text: " + canonical_json(text));
   }
   const auto* messages = ask.if_contains("messages");
   if (!messages || !messages->is_array()) return lines;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <limits>
 #include <thread>
 
 #include "sabir/base/file.h"
@@ -241,6 +242,28 @@ TEST(Player, OrderOfMembersDoesNotMatter) {
   auto player = player_of(recording);
   EXPECT_TRUE(player.function("ruby/text.words", false, R"({ "b": {"d":3, "c":2}, "a":1 })"));
   EXPECT_FALSE(player.function("ruby/text.words", false, R"({"a":1})"));
+}
+
+TEST(Recording, EmbeddingsComeBackToTheBit) {
+  Recording recording;
+  Entry entry;
+  entry.ask = {{"alias", "e"}, {"model", "m"}, {"texts", json::array{"a\nb", "c"}}};
+  entry.vectors = {{0.1F, -1.0e-38F}, {std::numeric_limits<float>::denorm_min(), 3.4e38F}};
+  entry.reply.model = "m-1";
+  entry.reply.usage.input_tokens = 4;
+  recording.entries = {entry};
+  const auto text = to_text(recording);
+  const auto read = parse_recording(text, "x.json");
+  ASSERT_TRUE(read) << to_text(read.error());
+  EXPECT_EQ(read->entries[0].vectors, entry.vectors);
+  EXPECT_EQ(to_text(*read), text);
+  for (const auto& [from, to] : {std::pair(R"("texts": [)", R"("messages": [], "texts": [)"), std::pair(R"("vectors": [)", R"("vectors": ["AAAAAA==",)"),
+                                 std::pair(R"("c")", R"("c", "d")"), std::pair(R"("c")", "7"), std::pair(R"("vectors": [)", R"("vectors": ["AACAfwAAgH8=",)")}) {
+    std::string wrong = text;
+    ASSERT_NE(wrong.find(from), std::string::npos) << from;
+    wrong.replace(wrong.find(from), std::string(from).size(), to);
+    EXPECT_FALSE(parse_recording(wrong, "x.json")) << wrong;
+  }
 }
 
 TEST(Player, AMissShowsTheDifferenceToTheNearestEntry) {

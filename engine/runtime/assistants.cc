@@ -1,5 +1,6 @@
 // Models and assistants of a project: the two requests of §7 that take their time.
 #include <algorithm>
+#include <charconv>
 
 #include "engine_state.h"
 #include "prompt_functions.h"
@@ -219,6 +220,35 @@ Result<models::Reply> Engine::complete(const std::string& alias, const models::R
   return (*model)->complete(request, on_event);
 }
 
+Result<models::Embeddings> Engine::embed(const std::string& alias, const models::EmbedRequest& request) {
+  const trace::Scope scope(state_->own_span());
+  auto model = state_->model(alias, false, "cli", 0);
+  if (!model) return fail(std::move(model.error()));
+  return (*model)->embed(request);
+}
+
+Result<Payload> Engine::State::answer_embed(const Payload& params, workers::Caller& caller) {
+  auto text = protocol::inflate(params);
+  if (!text) return fail(std::move(text.error()));
+  auto value = parse_json(*text);
+  const auto* object = value ? value->if_object() : nullptr;
+  const auto* texts = object ? object->if_contains("texts") : nullptr;
+  if (!texts || !texts->is_array()) return fail(ErrorCode::kInvalidArguments, "models.embed needs 'texts', a list of texts");
+  models::EmbedRequest request;
+  request.caller.context = caller.context;
+  request.caller.function = caller.address;
+  for (const auto& one : texts->get_array()) {
+    if (!one.is_string()) return fail(ErrorCode::kInvalidArguments, "models.embed: item " + std::to_string(request.texts.size() + 1) + " of 'texts' is not a text");
+    request.texts.emplace_back(one.get_string());
+  }
+  if (const auto* parameters = object->if_contains("parameters"); parameters && parameters->is_object()) request.parameters = parameters->get_object();
+  auto model = this->model(std::string(string_or(*object, "model")), false, caller.address, caller.entry);
+  if (!model) return fail(std::move(model.error()));
+  auto out = (*model)->embed(request);
+  if (!out) return fail(std::move(out.error()));
+  return Payload{compact_json(to_json(*out)), {}};
+}
+
 Result<Payload> Engine::State::answer_complete(const Payload& params, workers::Caller& caller) {
   auto text = protocol::inflate(params);
   if (!text) return fail(std::move(text.error()));
@@ -337,6 +367,41 @@ Result<json::object> Engine::complete_prompt(const PromptRequest& asked, const C
   return state_->traced_prompt(asked, events, caller, std::move(cancelled));
 }
 
+namespace {
+// The number with the fewest digits that is this float: 0.1 and not 0.10000000149011612.
+double shortest_double(float x) {
+  char text[32];
+  const auto written = std::to_chars(text, text + sizeof text, x);
+  double out = x;
+  std::from_chars(text, written.ptr, out);
+  return out;
+}
+
+void add_how(json::object& out, const models::Answered& answer) {
+  if (answer.cost_usd) out["cost_usd"] = *answer.cost_usd;
+  if (answer.cached) out["cached"] = true;
+  if (answer.missed.empty()) return;
+  json::array missed;
+  for (const auto& one : answer.missed) missed.push_back({{"alias", one.alias}, {"error", to_json(one.error)}});
+  out["missed"] = std::move(missed);
+}
+}  // namespace
+
+json::object to_json(const models::Embeddings& embeddings) {
+  json::array vectors;
+  vectors.reserve(embeddings.vectors.size());
+  for (const auto& vector : embeddings.vectors) {
+    json::array numbers;
+    numbers.reserve(vector.size());
+    for (const float x : vector) numbers.emplace_back(shortest_double(x));
+    vectors.push_back(std::move(numbers));
+  }
+  json::object out{{"vectors", std::move(vectors)}, {"model", embeddings.model}, {"provider", embeddings.provider}, {"alias", embeddings.alias},
+                   {"tries", embeddings.tries}, {"usage", models::to_json(embeddings.usage)}};
+  add_how(out, embeddings);
+  return out;
+}
+
 json::object to_json(const models::Reply& reply) {
   json::array calls;
   for (const auto& call : reply.tool_calls) {
@@ -345,16 +410,10 @@ json::object to_json(const models::Reply& reply) {
   json::object out{{"content", reply.content}, {"tool_calls", calls}, {"finish_reason", reply.finish_reason}, {"model", reply.model},
                    {"provider", reply.provider}, {"alias", reply.alias}, {"tries", reply.tries},
                    {"usage", models::to_json(reply.usage)}};
-  if (reply.cost_usd) out["cost_usd"] = *reply.cost_usd;
-  if (reply.cached) out["cached"] = true;
+  add_how(out, reply);
   if (reply.repaired) out["repaired"] = true;
   if (!reply.reasoning.empty()) out["reasoning"] = reply.reasoning;
   if (!reply.reasoning_details.empty()) out["reasoning_details"] = reply.reasoning_details;
-  if (!reply.missed.empty()) {
-    json::array missed;
-    for (const auto& one : reply.missed) missed.push_back({{"alias", one.alias}, {"error", to_json(one.error)}});
-    out["missed"] = std::move(missed);
-  }
   return out;
 }
 

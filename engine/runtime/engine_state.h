@@ -87,6 +87,7 @@ struct Engine::State : functions::EffectLog {
   // What counts this model's tokens: for one of this machine the tokenizer in its file, where that is here.
   completions::Tokens tokens_of(const models::ModelInfo& model);
   Result<protocol::Payload> answer_complete(const protocol::Payload& params, workers::Caller& caller);
+  Result<protocol::Payload> answer_embed(const protocol::Payload& params, workers::Caller& caller);
   Result<protocol::Payload> answer_assistant(const protocol::Payload& params, workers::Caller& caller);
 
   Result<json::object> complete_prompt(const PromptRequest& asked, const RunEvents& events, workers::Caller& caller,

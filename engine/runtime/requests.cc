@@ -93,7 +93,7 @@ void Engine::State::handle(workers::EngineRequest request) {
     request.reply(object_result({{"recording", recordings != nullptr}}));
     return;
   }
-  const bool is_long = request.method == "models.complete" || request.method == "assistants.run";
+  const bool is_long = request.method == "models.complete" || request.method == "models.embed" || request.method == "assistants.run";
   const bool known = is_long || request.method.starts_with("memory.") || request.method == "completions.render" || request.method == "completions.tokens" ||
                      request.method == "completions.explain";
   if (!known) {
@@ -239,6 +239,7 @@ void Engine::State::get_secret(workers::EngineRequest request) {
 Result<Payload> Engine::State::answer(const std::string& method, const Payload& params, workers::Caller& caller) {
   if (method.starts_with("memory.")) return answer_memory(method, params, caller.context, caller.address);
   if (method == "models.complete") return answer_complete(params, caller);
+  if (method == "models.embed") return answer_embed(params, caller);
   if (method == "assistants.run") return answer_assistant(params, caller);
   return fail(ErrorCode::kProtocol, "there is no method '" + method + "'");
 }

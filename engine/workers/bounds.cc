@@ -1,10 +1,15 @@
 #include "bounds.h"
 
+#include <algorithm>
+
 namespace sabir::workers {
 namespace {
-constexpr std::chrono::milliseconds kBetweenLooks{400};
-constexpr std::chrono::milliseconds kMuch{120};  // computed between two looks
-constexpr int kMostLooks = 6;
+using std::chrono::milliseconds;
+
+// A sandbox without a call may use a twentieth of a core, and this much more at once: a runtime that tidies up does. By processor time
+// and not by the clock, since others may leave a sandbox little of the machine.
+constexpr int kShare = 20;
+constexpr milliseconds kAtOnce{2000};
 
 std::string megabytes(std::uint64_t bytes) { return std::to_string((bytes + (1U << 19U)) >> 20U) + " MB"; }
 }  // namespace
@@ -13,16 +18,18 @@ std::uint64_t memory_of(const PoolSpec& spec, pid_t pid) {
   return process::usage_of(pid).resident + (spec.max_processes > 0 ? process::sandbox_files(pid) : 0);
 }
 
-std::optional<Error> beyond_bounds(const PoolSpec& spec, pid_t pid, const std::string& call, LeftBehind& left) {
+std::optional<Error> beyond_bounds(const PoolSpec& spec, pid_t pid, const std::string& call, Clock::time_point idle_since, LeftBehind& left) {
   const auto usage = process::usage_of(pid);
   const std::string what = call.empty() ? "what a call left behind" : call;
   const auto now = Clock::now();
-  if (!call.empty()) {
-    left = {usage.cpu, now, 0};
-  } else if (now - left.looked >= kBetweenLooks) {
-    left = {usage.cpu, now, usage.cpu - left.cpu > kMuch ? left.looks + 1 : 0};
+  if (!call.empty() || idle_since > left.looked) {
+    left = {usage.cpu, now, milliseconds(0)};
+  } else {
+    const auto used = std::max(usage.cpu - left.cpu, milliseconds(0));
+    const auto share = std::chrono::duration_cast<milliseconds>(now - left.looked) / kShare;
+    left = {usage.cpu, now, std::max(left.beyond + used - share, milliseconds(0))};
   }
-  if (left.looks > kMostLooks) {
+  if (left.beyond > kAtOnce) {
     return Error(ErrorCode::kLimit, what + " was ended: its " + spec.language + " worker computed on without a call", "A sandbox computes while it runs a call.");
   }
   if (spec.max_processes > 0 && usage.processes > spec.max_processes) {

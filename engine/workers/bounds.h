@@ -19,12 +19,12 @@ std::uint64_t memory_of(const PoolSpec& spec, pid_t pid);
 
 // What a sandbox without a call has been computing.
 struct LeftBehind {
-  std::chrono::milliseconds cpu{0};
+  std::chrono::milliseconds cpu{0};  // when it was last looked at
   Clock::time_point looked;
-  int looks = 0;  // in a row at which it had computed much
+  std::chrono::milliseconds beyond{0};  // what it has computed beyond its share of the time
 };
 
-// Why the worker has to be ended, if it has to: kLimit. `call` is what it runs; "" = nothing.
-std::optional<Error> beyond_bounds(const PoolSpec& spec, pid_t pid, const std::string& call, LeftBehind& left);
+// Why the worker has to be ended, if it has to: kLimit. `call` is what it runs; "" = nothing since `idle_since`.
+std::optional<Error> beyond_bounds(const PoolSpec& spec, pid_t pid, const std::string& call, Clock::time_point idle_since, LeftBehind& left);
 
 }  // namespace sabir::workers

@@ -619,7 +619,8 @@ struct Pool::State {
     for (const auto& slot : slots) {
       if (slot->ended_for || !slot->worker->was_ready() || (slot->in_flight.empty() && spec.max_processes == 0)) continue;
       const auto head = slot->in_flight.empty() ? calls.end() : calls.find(slot->in_flight.front().call);
-      auto error = beyond_bounds(spec, slot->worker->pid(), slot->in_flight.empty() ? "" : head == calls.end() ? "a call" : head->second->address(), slot->left);
+      auto error = beyond_bounds(spec, slot->worker->pid(), slot->in_flight.empty() ? "" : head == calls.end() ? "a call" : head->second->address(),
+                                 slot->idle_since, slot->left);
       if (!error) continue;
       if (head != calls.end() && !head->second->read()) error->data = R"({"outcome":"unknown"})";
       if (slot->in_flight.empty() && spec.output) spec.output(to_text(*error));

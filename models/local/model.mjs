@@ -1,6 +1,6 @@
 // One loaded GGUF file and its evaluation state: the only module that knows llama.cpp.
 //
-// Not re-entrant: at most one `complete` at a time. The state of the last prompt is kept, so that a conversation's next
+// Not re-entrant: at most one `complete` or `embed` at a time. The state of the last prompt is kept, so that a conversation's next
 // step evaluates only what is new. The fixed head of a prompt (instructions and functions) is also kept on disk, where
 // a cache directory is given.
 
@@ -29,6 +29,7 @@ export class Model {
   #llama;
   #model;
   #sequence;
+  #embedding;
   #style;
   #cache;
   #grammars = new Map();
@@ -70,6 +71,27 @@ export class Model {
 
   tokenize(text) {
     return this.#model.tokenize(text, false);
+  }
+
+  // Returns {vectors, tokens, model}: one vector of length 1 for each text.
+  async embed(texts, signal) {
+    this.#embedding ??= await this.#model.createEmbeddingContext({contextSize: this.contextTokens});
+    const vectors = [];
+    let tokens = 0;
+    for (const [i, text] of texts.entries()) {
+      signal.throwIfAborted();
+      const input = this.#model.tokenize(text, false);
+      // One more, which begins or ends the text.
+      if (input.length > this.contextTokens - 2) {
+        throw new ModelError('context_overflow', `text ${i + 1} has ${input.length} tokens; the model's context holds ${this.contextTokens}`,
+          'Split it, or raise the model\'s context.');
+      }
+      const {vector} = await this.#embedding.getEmbeddingFor(input);
+      const length = Math.hypot(...vector) || 1;
+      vectors.push(vector.map((x) => Math.fround(x / length)));
+      tokens += input.length;
+    }
+    return {vectors, tokens, model: this.name};
   }
 
   // Returns {message, finish_reason, usage, model, timings}. `onText` gets the text of an answer as it grows, never that of calls.

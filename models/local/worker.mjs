@@ -1,5 +1,5 @@
 // The worker of the `local` model provider: the worker protocol on the outside, one Model inside.
-// Functions: load, complete, tokenize. Calls run one at a time, in order; cancel and ping are taken at any time.
+// Functions: load, complete, embed, tokenize. Calls run one at a time, in order; cancel and ping are taken at any time.
 
 import net from 'node:net';
 import {encodeFrame, FrameReader, placeBlobs, ProtocolError} from './channel.mjs';
@@ -154,7 +154,13 @@ class Worker {
         const onText = (content) => this.#send({method: 'chunk', params: {id, value: {delta: {content}}}});
         return this.#loaded().complete(args, onText, abort.signal);
       }
-      default: throw new Fault(-32000, 'unknown_function', `no function "${params.function}" here; there are load, complete, tokenize`);
+      case 'embed': {
+        if (!Array.isArray(args.texts) || args.texts.some((text) => typeof text !== 'string')) {
+          throw new Fault(-32602, 'invalid_arguments', 'texts: expected an array of strings');
+        }
+        return this.#loaded().embed(args.texts, abort.signal);
+      }
+      default: throw new Fault(-32000, 'unknown_function', `no function "${params.function}" here; there are load, complete, embed, tokenize`);
     }
   }
 

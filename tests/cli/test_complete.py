@@ -171,7 +171,7 @@ def test_text_comes_while_the_model_writes_and_an_interrupt_tells_what_had_come(
 
 def test_an_interrupt_tells_what_had_come_as_json_too(machine, shop, project):
     with serving() as port:
-        use_server(project, port, "silent")
+        use_server(project, port, "hang")
         process = machine.start(machine.binary, "complete", "Hello there", "--json", cwd=project, env=KEY)
         wait_until_asked(machine, port)
         process.send_signal(signal.SIGINT)
@@ -182,7 +182,7 @@ def test_an_interrupt_tells_what_had_come_as_json_too(machine, shop, project):
 
 def wait_until_asked(machine, port):
     for _ in range(200):
-        asked = machine.run("curl", "-s", "http://127.0.0.1:%d/requests/silent" % port)
+        asked = machine.run("curl", "-s", "http://127.0.0.1:%d/requests/hang" % port)
         if asked.out not in ("", "[]"):
             return
     raise AssertionError("the model was not asked")

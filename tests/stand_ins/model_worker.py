@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stand-in for the local model's process: the worker protocol with load and complete, and no model behind them.
+"""A stand-in for the local model's process: the worker protocol with load, complete and embed, and no model behind them.
 
 The last user's message chooses what happens: "crash" ends the process, "deaf" ignores cancel and hangs, "hang" hangs until
 cancelled, "error" answers an error, "pid" says the process id, "size" the length of the first message; anything else is
@@ -54,6 +54,18 @@ def fail(message_id, kind, text):
     send({"id": message_id, "error": {"code": -32000, "message": text, "data": {"type": kind}}})
 
 
+def embed(call, arguments):
+    texts = arguments["texts"]
+    vectors = [[len(text), 0.25] for text in texts]
+    if texts[0] == "ragged":
+        vectors[0].append(1)
+    elif texts[0] == "none":
+        vectors.pop()
+    elif texts[0] == "words":
+        vectors[0][0] = "one"
+    send({"id": call, "result": {"value": {"vectors": vectors, "tokens": sum(map(len, texts)), "model": "tiny"}}})
+
+
 def complete(call, arguments):
     last = [m["content"] for m in arguments["messages"] if m["role"] == "user"][-1]
     message = {"role": "assistant", "content": None}
@@ -106,6 +118,8 @@ while True:
         for done in (0, 50, 100):
             send({"method": "progress", "params": {"id": number, "done": done, "total": 100, "message": "loading"}})
         send({"id": number, "result": {"value": {"model": "tiny", "context": 4096}}})
+    elif method == "call" and request["params"]["function"] == "embed":
+        embed(number, request["params"]["arguments"])
     elif method == "call":
         complete(number, request["params"]["arguments"])
     elif number is not None:

@@ -1,5 +1,6 @@
 //! From places in what minijinja runs back to places in what the author wrote.
 
+use super::direct::Direct;
 use super::syntax::Span;
 
 /// A part of the template, and where emit.rs wrote it.
@@ -16,6 +17,8 @@ pub struct Map {
     pub source: String,
     lines: Vec<usize>,
     pub pieces: Vec<Piece>,
+    /// Where the template is that simple.
+    pub direct: Option<Direct>,
 }
 
 fn line_starts(text: &str) -> Vec<usize> {
@@ -24,7 +27,7 @@ fn line_starts(text: &str) -> Vec<usize> {
 
 impl Map {
     pub fn of(source: &str) -> Self {
-        Map { lines: line_starts(source), source: source.to_string(), pieces: Vec::new() }
+        Map { lines: line_starts(source), source: source.to_string(), ..Map::default() }
     }
 
     pub fn line(&self, at: usize) -> usize {

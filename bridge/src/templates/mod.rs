@@ -1,8 +1,10 @@
 //! Jinja2: a template is read by Jinja2's own rules (lexer, parser, statements), written as what minijinja runs (emit), and
-//! rendered with Python's values (values, operators, methods, filters, checks, functions) within fixed limits (limits).
+//! rendered with Python's values (values, operators, methods, filters, checks, functions) within fixed limits (limits). The simplest
+//! are rendered without any of that (direct, tape).
 
 mod call;
 mod checks;
+mod direct;
 mod emit;
 mod entries;
 mod exact;
@@ -24,10 +26,12 @@ mod reading;
 mod request;
 mod statements;
 mod syntax;
+mod tape;
 mod text_filters;
 mod values;
 
 use crate::{guard, write_out, Buf, Str};
+use direct::Direct;
 use emit::{emit, ISOLATED};
 use granted::Granted;
 use map::Map;
@@ -134,6 +138,12 @@ impl Default for Options {
             heading: None,
             sites: None,
         }
+    }
+}
+
+impl Options {
+    fn allow_direct(&self) -> bool {
+        self.sites.is_none() && self.safe.is_empty()
     }
 }
 
@@ -276,7 +286,11 @@ impl Templates {
                 if let Some(sites) = &options.sites {
                     nodes = marked(&nodes, &text, name, options.heading.as_deref(), sites);
                 }
-                let emitted = emit(&text, &nodes, name.ends_with(ISOLATED), options.heading.as_deref(), name.contains(reading::PARTS));
+                let is_isolated = name.ends_with(ISOLATED);
+                let mut emitted = emit(&text, &nodes, is_isolated, options.heading.as_deref(), name.contains(reading::PARTS));
+                if options.allow_direct() && !is_isolated && !(options.escapes)(reading::bare_name(name)) {
+                    emitted.map.direct = Direct::of(&text, &nodes, options.heading.as_deref());
+                }
                 keep(emitted.map);
                 Ok(emitted.text)
             }
@@ -345,7 +359,23 @@ impl Templates {
     }
 
     fn render_kept(&self, name: &str, context: &[u8], defaults: &[u8]) -> Result<String, String> {
+        let known = reading::known_name(name, false);
+        let map = self.environment().map(&known);
+        if let Some((direct, map)) = map.as_ref().and_then(|map| Some((map.direct.as_ref()?, map))) {
+            if let (None, Some(text)) = (reading::granted(), direct.render(&map.source, context, defaults, self.fuel)) {
+                return Ok(text);
+            }
+        }
         self.render_with(name, None, self.filled_context(context, defaults, name)?)
+    }
+
+    /// For request.rs, which compares: what direct.rs makes of the template, if anything.
+    fn render_directly(&self, name: &str, context: &[u8]) -> Option<String> {
+        let parsed = self.environment();
+        let known = reading::known_name(name, false);
+        parsed.environment.get_template(&known).ok()?;
+        let map = parsed.map(&known)?;
+        map.direct.as_ref()?.rendered(&map.source, context, b"", self.fuel)
     }
 
     /// {"text", "spans", "parts"}, the first as `render_kept` gives it. Parsed anew, with marks.

@@ -130,7 +130,10 @@ fn new_name(name: &str) -> String {
     if version == 0 {
         return name.to_string();
     }
-    let mut known = format!("{name}{VERSION}{version}");
+    let mut known = String::with_capacity(name.len() + 24);
+    known.push_str(name);
+    known.push(VERSION);
+    known.push_str(&version.to_string());
     CURRENT.with_borrow_mut(|current| {
         if let Some(reading) = current {
             if reading.part.is_some() {
@@ -157,8 +160,15 @@ pub fn heading_in<'t>(text: &'t str, heading: Option<&str>) -> Option<(&'t str, 
 
 /// A heading as the rendered text has it.
 pub fn heading(role: u32) -> String {
-    let open = CURRENT.with_borrow(|current| current.as_ref().map(|reading| reading.heading.clone()));
-    format!("{}{role}{HEADING_END}", open.unwrap_or_default())
+    let mut heading = String::new();
+    write_heading(&mut heading, role);
+    heading
+}
+
+pub fn write_heading(out: &mut String, role: u32) {
+    CURRENT.with_borrow(|current| out.push_str(current.as_ref().map_or("", |reading| &reading.heading)));
+    out.extend(char::from_digit(role, 10));
+    out.push(HEADING_END);
 }
 
 /// The part that a name of a template or a block means.

@@ -1,7 +1,7 @@
 //! One rendering as a JSON request, with the settings that Jinja2's users know and prompts do not offer: what the tests of
 //! tests/jinja2 speak. A rendering is the same as a prompt's but for those settings.
 //!
-//! {"op": "render" | "explain" | "facts" | "variables", "template": name, "templates": {name: text}, "variables": {…}, "globals": {…},
+//! {"op": "render" | "direct" | "explain" | "facts" | "variables", "template": name, "templates": {name: text}, "variables": {…}, "globals": {…},
 //!  "fuel": steps, "safe": [names], "undefined": "strict" | "lenient" | "chainable", "autoescape": [names], "syntax": {…}}
 
 use super::syntax::Syntax;
@@ -52,7 +52,7 @@ fn names(request: &Map<String, Value>, key: &str) -> Vec<String> {
 
 /// Rendered, and explained: what is told must be the same text, piece after piece.
 fn explained(templates: &Templates, source: &Arc<dyn Source>, name: &str, variables: &[u8]) -> Result<String, String> {
-    let render = || templates.render(Reading::of(source.clone(), ""), name, None, variables);
+    let render = || rendered(templates, source, name, variables);
     let text = render()?;
     let explained = reading::within(Reading::of(source.clone(), ""), || templates.explain(name, variables, b""));
     let told: Value = explained.as_deref().ok().and_then(|told| serde_json::from_str(told).ok()).unwrap_or_default();
@@ -67,6 +67,18 @@ fn explained(templates: &Templates, source: &Arc<dyn Source>, name: &str, variab
     }
     let message = format!("rendered {text:?}, and explained {}", explained.unwrap_or_else(|error| error));
     Err(report("panic", &message, name, 0, None))
+}
+
+/// What is rendered without minijinja's values is what is rendered with them.
+fn rendered(templates: &Templates, source: &Arc<dyn Source>, name: &str, variables: &[u8]) -> Result<String, String> {
+    let outcome = templates.render(Reading::of(source.clone(), ""), name, None, variables);
+    match reading::within(Reading::of(source.clone(), ""), || templates.render_directly(name, variables)) {
+        Some(text) if outcome.as_ref() != Ok(&text) => {
+            let message = format!("rendered {outcome:?}, and directly {text:?}");
+            Err(report("panic", &message, name, 0, None))
+        }
+        _ => outcome,
+    }
 }
 
 pub fn answer(request: &[u8]) -> String {
@@ -104,11 +116,14 @@ pub fn answer(request: &[u8]) -> String {
     let outcome = match op {
         Some("variables") => templates.variables(reading, name),
         Some("facts") => reading::within(reading, || templates.facts(name, b"")),
+        Some("direct") => {
+            Ok(json!({ "text": reading::within(reading, || templates.render_directly(name, variables.as_bytes())) }).to_string())
+        }
         Some("explain") => explained(&templates, &source, name, variables.as_bytes()),
-        _ => templates.render(reading, name, None, variables.as_bytes()),
+        _ => rendered(&templates, &source, name, variables.as_bytes()),
     };
     match (outcome, op) {
-        (Ok(text), Some("explain" | "facts")) => text,
+        (Ok(text), Some("direct" | "explain" | "facts")) => text,
         (Ok(text), _) => json!({ "text": text }).to_string(),
         (Err(error), _) => error,
     }

@@ -5,8 +5,6 @@
 namespace sabir::models {
 namespace {
 
-constexpr std::size_t kMostTexts = 2048;
-
 std::unexpected<Error> wrong(const std::string& what) {
   return fail(ErrorCode::kModel, "the answer is no list of embeddings: " + what, "Check that `model` names an embedding model, and that base_url serves /embeddings.");
 }
@@ -14,14 +12,9 @@ std::unexpected<Error> wrong(const std::string& what) {
 }  // namespace
 
 Result<json::object> embeddings_body(const EmbedRequest& request, const Endpoint& endpoint) {
-  if (request.texts.empty() || request.texts.size() > kMostTexts) {
-    return fail(ErrorCode::kInvalidArguments, std::to_string(request.texts.size()) + " texts to embed; it is 1 to " + std::to_string(kMostTexts) + " at once");
-  }
+  if (auto fit = check_texts(request); !fit) return fail(std::move(fit.error()));
   json::array input;
-  for (std::size_t i = 0; i < request.texts.size(); ++i) {
-    if (request.texts[i].empty()) return fail(ErrorCode::kInvalidArguments, "text " + std::to_string(i + 1) + " of those to embed is empty");
-    input.push_back(json::value(request.texts[i]));
-  }
+  for (const auto& text : request.texts) input.push_back(json::value(text));
   json::object body{{"model", endpoint.model}, {"input", std::move(input)}, {"encoding_format", "float"}};
   for (const auto& member : endpoint.parameters) body[member.key()] = member.value();
   for (const auto& member : request.parameters) body[member.key()] = member.value();

@@ -4,7 +4,9 @@
 // Threads: plain values and functions.
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -26,6 +28,8 @@ struct Inputs {
 };
 
 struct Stamp {
+  using Numbers = std::array<std::int64_t, 6>;
+  Numbers numbers{};                     // of a content, as in `text`; 0 where nothing is
   std::string text;                      // equal as long as nothing changed; "-" where nothing is; "" = it cannot be told
   std::chrono::nanoseconds changed{0};   // when it last did, since 1970, as far as the file system knows
   bool coarse = false;                   // it counts in seconds
@@ -33,6 +37,8 @@ struct Stamp {
 
 // Of what is read there: size, times, inode, kind and permissions of what a link leads to.
 Stamp stamp_of_content(const std::filesystem::path& path);
+// Whether stamp_of_content() would have these now, which is told without writing them. False where nothing is.
+bool has_stamp_of_content(const std::filesystem::path& path, const Stamp::Numbers& numbers);
 // Of what there is: its kind, permissions and owner, and the path without links.
 Stamp stamp_of_place(const std::filesystem::path& path);
 

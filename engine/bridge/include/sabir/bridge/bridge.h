@@ -121,6 +121,15 @@ void sb_tokenizer_free(sb_tokenizer* tokenizer);
 // As sb_tokens. `control` != 0: what looks like one of its control tokens is one.
 int sb_tokenizer_ends(const sb_tokenizer* tokenizer, sb_str text, int control, sb_buf* out);
 
+// ---- Regular expressions -------------------------------------------------------------------------------------------
+// Null where it is none: *error says why. No look-around and no back-references, so that a search takes time in proportion to the text.
+struct sb_pattern;
+sb_pattern* sb_pattern_new(sb_str pattern, int ignore_case, sb_buf* error);
+void sb_pattern_free(sb_pattern* pattern);
+// How many groups, the whole match first, were found in UTF-8 `text`; of each begin and end stand in `bounds`, which has room for `most`.
+// A group that took no part is empty at 0. 0 = no match.
+size_t sb_pattern_search(const sb_pattern* pattern, sb_str text, size_t* bounds, size_t most);
+
 // ---- JUnit XML -----------------------------------------------------------------------------------------------------
 // 0 = ok, *out is {"cases": [{"name", "classname", "file", "line", "time", "outcome": "passed|failed|skipped", "message",
 // "text"}]}, at most 100,000 of them; 1 = *out is {"message"}.

@@ -33,6 +33,8 @@ class LocalRuntime {
   // kTimeout, kCancelled. `request.timeout` bounds the wait for earlier calls and the answer, each; loading has a bound
   // of its own.
   virtual Result<Reply> complete(const LocalSpec& spec, const Request& request, const OnEvent& on_event) = 0;
+  // One vector a text, of length 1. Errors: the same.
+  virtual Result<Embeddings> embed(const LocalSpec& spec, const EmbedRequest& request) = 0;
   // Ends every process; later calls start new ones.
   virtual void shutdown() = 0;
 };

@@ -98,6 +98,10 @@ struct EmbedRequest {
   Caller caller;
 };
 
+inline constexpr std::size_t kMostTexts = 2048;  // of one EmbedRequest
+// Errors: kInvalidArguments: none, too many, or an empty one.
+Result<void> check_texts(const EmbedRequest& request);
+
 struct Embeddings : Answered {
   std::vector<std::vector<float>> vectors;  // one for each text, all of one length
 };

@@ -49,7 +49,7 @@ Result<void> sandbox_works();
 // What `pid` and its descendants use.
 struct Usage {
   std::uint64_t resident = 0;          // bytes
-  std::chrono::milliseconds cpu{0};    // of those that still run
+  std::chrono::milliseconds cpu{0};    // of those that run, and of those that they waited for
   int processes = 0;
 };
 Usage usage_of(pid_t pid);

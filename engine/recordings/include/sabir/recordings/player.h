@@ -27,7 +27,7 @@ struct Miss {
   std::string what;                    // one line: "model openai", "function ruby/text.words"
   std::string difference;              // lines with - and +
   json::object ask;                    // of a model; empty for a function
-  json::object request;                // the same to be asked again: {"messages", "tools", "parameters", "output_schema"}
+  json::object request;                // the same to be asked again: {"messages", "tools", "parameters", "output_schema"}, or {"texts", "parameters"}
   std::vector<PromptUse> prompts;
   models::Usage cost;                  // what asking anew takes, by the recorded usage
   std::optional<double> money;
@@ -61,7 +61,8 @@ class Player {
   Player(Recording recording, std::string_view text, Options options, Scrubber scrubber);
 
   // Errors: kRecordingMissing, kRecordingStale; the recorded error is an entry like any other.
-  Result<const Entry*> model(const json::object& ask, const std::vector<PromptUse>& prompts, const models::Request& request);
+  // `again` is what refresh asks with: the request as it came.
+  Result<const Entry*> model(const json::object& ask, const std::vector<PromptUse>& prompts, json::object again);
   Result<const Entry*> function(const std::string& address, bool stream, std::string_view arguments);
 
   const Recording& recording() const { return recording_; }

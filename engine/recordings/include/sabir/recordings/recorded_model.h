@@ -24,6 +24,7 @@ struct Asked {
 
 // The ask of a request (recording.h).
 json::object ask_of(const Asked& asked, const models::Request& request);
+json::object ask_of(const Asked& asked, const models::EmbedRequest& request);
 
 // Asks `inner` and finishes one entry of `recorder`, whatever comes of it but a cancellation or a question that was never put.
 std::shared_ptr<models::Model> make_recording_model(std::shared_ptr<models::Model> inner, Asked asked, std::shared_ptr<Recorder> recorder,

@@ -2,7 +2,7 @@
 // docs/recordings.md has the format.
 //
 // A model call is known by its `ask`: {"alias", "model", "parameters"?, "output_schema"?, "tools"? [{"name", "hash"}],
-// "messages"}. Arguments and values of functions are kept as the JSON texts they were, so that they come back byte for byte.
+// "messages"}, or "texts" in place of the messages where their embeddings are asked for. Arguments and values of functions are kept as the JSON texts they were, so that they come back byte for byte.
 //
 // Threads: plain values.
 #pragma once
@@ -41,6 +41,7 @@ struct Entry {
   std::vector<PromptUse> prompts;
   models::Reply reply;
   std::vector<std::string> pieces;  // of the streamed text, as they came
+  std::vector<std::vector<float>> vectors;  // of an ask with texts
 
   std::string address;  // "ruby/text.words"
   std::string effect;   // "read", "write", "irreversible"

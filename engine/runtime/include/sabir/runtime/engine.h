@@ -60,6 +60,8 @@ struct EngineOptions {
 
 // As models.complete answers it.
 json::object to_json(const models::Reply& reply);
+// As models.embed answers it.
+json::object to_json(const models::Embeddings& embeddings);
 
 // One request of whoever is served from the loop itself.
 struct Asked {
@@ -130,6 +132,8 @@ class Engine {
   Result<json::object> complete_prompt(const PromptRequest& asked, const CallContext& context, const RunEvents& events,
                                        std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
   Result<models::Reply> complete(const std::string& alias, const models::Request& request, const models::OnEvent& on_event);
+
+  Result<models::Embeddings> embed(const std::string& alias, const models::EmbedRequest& request);
 
   // Knows the value of every secret that the project names.
   std::shared_ptr<const secrets::Redactor> redactor();
