@@ -10,6 +10,7 @@
 #include "resources.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "sabir/completions/renderer.h"
 #include "sabir/functions/kept_listing.h"
 #include "sabir/protocol/raw_json.h"
 #include "sabir/secrets/secrets.h"
@@ -246,6 +247,38 @@ void show_one(Globals& globals, const std::string& address) {
   show_function(*function, (*session)->root());
 }
 
+// What sabir.yml exposes, by door, and its entries that lead to nothing.
+json::object exposed(const project::Project& project, const functions::Registry& registry, const std::vector<completions::PromptInfo>& prompts, json::array& warnings) {
+  project::Exposure elsewhere = project.exposure;
+  elsewhere.everything = false;
+  json::object out;
+  for (const auto door : {project::Door::kRest, project::Door::kMcp, project::Door::kModel}) {
+    const std::string name(project::door_name(door));
+    json::array reached;
+    for (const auto& function : registry.functions()) {
+      if (elsewhere.reaches_function(door, function.language, function.address)) reached.push_back(json::value(function.language + "/" + function.address));
+    }
+    for (const auto& assistant : registry.assistants()) {
+      if (elsewhere.reaches(door, "assistants/" + assistant.name)) reached.push_back(json::value("assistants/" + assistant.name));
+    }
+    for (const auto& prompt : prompts) {
+      if (!prompt.is_part && elsewhere.reaches(door, "prompts/" + prompt.name)) reached.push_back(json::value("prompts/" + prompt.name));
+    }
+    if (elsewhere.reaches(door, "memory")) reached.push_back("memory");
+    for (const auto& entry : elsewhere.entries(door)) {
+      project::Exposure one;
+      one.rest = {entry};
+      const bool leads = entry == "memory" ||
+                         std::any_of(registry.functions().begin(), registry.functions().end(), [&](const auto& f) { return one.reaches_function(project::Door::kRest, f.language, f.address); }) ||
+                         std::any_of(registry.assistants().begin(), registry.assistants().end(), [&](const auto& a) { return one.reaches(project::Door::kRest, "assistants/" + a.name); }) ||
+                         std::any_of(prompts.begin(), prompts.end(), [&](const auto& p) { return !p.is_part && one.reaches(project::Door::kRest, "prompts/" + p.name); });
+      if (!leads) warnings.push_back({{"file", "sabir.yml"}, {"line", 0}, {"message", "expose." + name + ": '" + entry + "' leads to nothing"}});
+    }
+    out[name] = std::move(reached);
+  }
+  return out;
+}
+
 void check(Globals& globals) {
   globals.session.join_running = false;
   auto session = Session::open(globals.session);
@@ -264,10 +297,13 @@ void check(Globals& globals) {
   }
   const auto prompts = check_prompts((*session)->engine(), {});
   if (!prompts) return fail_with(globals, prompts.error());
+  const auto& project = (*session)->engine().project();
+  const auto listed = completions::Renderer(project.root).list();
+  const auto reach = exposed(project, *registry, listed ? *listed : std::vector<completions::PromptInfo>(), warnings);
   const auto wrong = prompts->count(completions::Severity::kError);
   if (!problems.empty() || wrong > 0) globals.exit_code = 1;
   if (globals.json) {
-    return print_json({{"functions", registry->functions().size()}, {"problems", problems}, {"warnings", warnings}, {"prompts", completions::to_json(*prompts)}});
+    return print_json({{"functions", registry->functions().size()}, {"problems", problems}, {"warnings", warnings}, {"prompts", completions::to_json(*prompts)}, {"exposed", reach}});
   }
   for (const auto& problem : problems) print(to_text(error_from_json(problem.get_object())));
   for (const auto& warning : warnings) {
@@ -279,6 +315,12 @@ void check(Globals& globals) {
   print(std::to_string(registry->functions().size()) + " functions, " + std::to_string(problems.size()) + " that cannot be called, " +
         std::to_string(warnings.size()) + " warnings");
   if (prompts->prompts + prompts->parts > 0) print(summary_of(*prompts));
+  if (!project.config.contains("expose")) return;
+  for (const auto& door : reach) {
+    std::vector<std::string> names;
+    for (const auto& name : door.value().get_array()) names.emplace_back(name.get_string());
+    print("exposed to " + std::string(door.key()) + ": " + (names.empty() ? "nothing" : join(names, ", ")));
+  }
 }
 
 }  // namespace

@@ -97,6 +97,7 @@ int run(int argc, char** argv) {
   add_prompt_commands(app, globals);
   add_memory_commands(app, globals);
   add_engine_commands(app, globals);
+  add_serve_commands(app, globals);
   add_project_commands(app, globals);
   add_environment_commands(app, globals);
   add_init_command(app, globals);

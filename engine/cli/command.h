@@ -55,6 +55,7 @@ void show_findings(const completions::CheckReport& report);
 std::string summary_of(const completions::CheckReport& report);
 void add_memory_commands(Command& app, Globals& globals);     // memory put | get | list | delete | append | messages
 void add_engine_commands(Command& app, Globals& globals);     // engine run | status | stop, attach, sdk path
+void add_serve_commands(Command& app, Globals& globals);      // serve, tokens add | list | revoke
 void add_adding_command(Command& app, Globals& globals);      // add
 void add_project_commands(Command& app, Globals& globals);    // new, test, deploy
 void add_environment_commands(Command& app, Globals& globals);  // setup, doctor

@@ -27,6 +27,8 @@ std::string help_page() {
   page += "  usage                  what calls of models took: tokens and money, by day, user, model, …\n";
   page += "  trace [ID]             what happened: recent runs, or one as a waterfall\n";
   page += "  secrets list           which keys there are and where from (also: set, rm)\n";
+  page += "  serve                  serve the project over HTTP: functions as REST, with OpenAPI\n";
+  page += "  tokens list            who may call what is served (also: add, revoke)\n";
   page += "  deploy ENVIRONMENT     bring the project to staging or production\n\n";
   page += head("Around the engine") + "\n";
   page += "  engine run             keep an engine warm for this project (also: status, stop)\n";

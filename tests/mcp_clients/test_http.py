@@ -254,3 +254,24 @@ def test_a_session_that_ends_takes_its_approvals_along(machine):
     time.sleep(0.5)
     assert not (folder / "paid").exists()
     assert server.request("POST", {"jsonrpc": "2.0", "id": 1, "method": "ping"}, other).status == 200
+
+
+def test_sabir_serve_has_it_for_those_with_the_scope(machine, project):
+    done = machine.sabir("tokens", "add", "agent", "--scopes", "mcp", "--user", "ana", "--json", cwd=project)
+    assert done.code == 0, done
+    token = next(value for value in done.json.values() if isinstance(value, str) and len(value) > 20 and value != done.json.get("digest"))
+    other = machine.sabir("tokens", "add", "other", "--scopes", "functions", "--json", cwd=project)
+    wrong = next(value for value in other.json.values() if isinstance(value, str) and len(value) > 20)
+    process = machine.start(machine.binary, "serve", "--port", "0", "--json", "--no-access-log", cwd=project)
+    server = Http(json.loads(process.stdout.readline())["address"] + "/mcp")
+    assert server.modern("tools/list").status == 401
+    assert server.modern("tools/list", headers={"Authorization": "Bearer " + wrong}).status == 403
+    mine = {"Authorization": "Bearer " + token}
+    answer = json.loads(server.modern("tools/list", headers=mine).read())["result"]
+    assert answer["cacheScope"] == "private" and "walk" in {tool["name"] for tool in answer["tools"]}
+    stream = server.modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, headers=mine, id=5)
+    heard = events(stream)
+    next(heard)
+    process.terminate()
+    assert next(heard)[1]["result"]["resultType"] == "complete"
+    assert process.wait(15) == 0

@@ -390,3 +390,15 @@ def test_a_call_belongs_to_the_clients_trace(machine, shop, raw):
     assert raw.close()[0] == 0
     done = machine.sabir("trace", trace, "--json", cwd=shop)
     assert done.code == 0 and "shop.total" in done.out, done
+
+
+def test_outside_development_only_what_is_exposed_is_there(machine, shop):
+    write(shop / "sabir.yml", "languages: [python]\nexpose:\n  mcp: [shop.total]\n")
+    raw = Raw(machine, shop, "--env", "production")
+    raw.open()
+    assert [tool["name"] for tool in raw.ask("tools/list")["result"]["tools"]] == ["total"]
+    assert raw.ask("tools/call", {"name": "order", "arguments": {"name": "x"}})["error"]["code"] == -32602
+    assert raw.ask("prompts/list")["result"]["prompts"] == [] and raw.ask("resources/list")["result"]["resources"] == []
+    assert raw.ask("resources/templates/list")["result"]["resourceTemplates"] == []
+    for uri in ("sabir://memory/default/x", "sabir://parts/voices/tone.txt"):
+        assert raw.ask("resources/read", {"uri": uri})["error"]["code"] == -32002

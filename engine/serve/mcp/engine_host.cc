@@ -264,7 +264,7 @@ void EngineHost::get_prompt(mcp::WorkPtr work, std::shared_ptr<const mcp::Catalo
 // ---- resources -------------------------------------------------------------------------------------------------------------
 
 void EngineHost::read_resource(mcp::WorkPtr work, std::string uri) {
-  if (const auto variables = mcp::match_uri(kMemoryTemplate, uri)) return read_memory(work, uri, (*variables)[0].second, (*variables)[1].second);
+  if (const auto variables = offers_.has_memory() ? mcp::match_uri(kMemoryTemplate, uri) : std::nullopt) return read_memory(work, uri, (*variables)[0].second, (*variables)[1].second);
   const auto catalogue = offers_.catalogue();
   const auto from_function = [&](const std::string& address, const std::string& media_type, bool is_bytes, const std::string& arguments) {
     call(work, address, arguments, [this, work, uri, media_type, is_bytes](Result<Payload> value) {
@@ -333,7 +333,7 @@ void EngineHost::more_resources(const mcp::Work&, const std::string& after, int 
     index = static_cast<std::size_t>(std::atoi(after.c_str()));
     last = after.substr(colon + 1);
   }
-  if (index >= names.size() || most <= 0) return done(More{});
+  if (index >= names.size() || most <= 0 || !offers_.has_memory()) return done(More{});
   const std::string name_space = names[index];
   ask_object("memory.list", {{"namespace", name_space}, {"after", last}, {"limit", most}}, [this, index, name_space, most, count = names.size(), done = std::move(done)](Result<json::object> answer) {
     if (!answer) return done(fail(shown(std::move(answer.error()))));
@@ -374,7 +374,7 @@ void EngineHost::watch(const std::string& uri, bool wanted, const std::function<
   updated_ = updated;
   if (!wanted) {
     watched_.erase(uri);
-  } else if (uri.starts_with(kMemoryUris)) {
+  } else if (uri.starts_with(kMemoryUris) && offers_.has_memory()) {
     watched_.emplace(uri, Watched{});
   }
   if (!watched_.empty() && timer_ == 0) look_at_memory();

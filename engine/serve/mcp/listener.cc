@@ -65,6 +65,21 @@ McpListener::~McpListener() {
   on_loop(state_->engine, [] {});  // what was still to be let go of
 }
 
+void plug_mcp(App& app) {
+  auto& engine = app.engine();
+  std::shared_ptr<McpHttp> mcp;
+  on_loop(engine, [&] {
+    McpHttpOptions options;
+    options.is_open = false;
+    // Whoever lets go of it last may be on another thread.
+    mcp = std::shared_ptr<McpHttp>(new McpHttp(engine, options), [&loop = engine.loop()](McpHttp* gone) { loop.post([gone] { delete gone; }); });
+  });
+  for (const char* method : {"POST", "GET", "DELETE"}) {
+    app.add(method, "/mcp", "mcp", [mcp](const std::shared_ptr<net::Exchange>& exchange, const Identity& who) { mcp->handle(exchange, who.context, who.name); });
+  }
+  app.when_draining([mcp] { mcp->shut_down(); });
+}
+
 std::string McpListener::address() const { return state_->server->address() + "/mcp"; }
 
 }  // namespace sabir::serve

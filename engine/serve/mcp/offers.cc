@@ -89,10 +89,11 @@ bool same_lists(const std::vector<Entry>& a, const std::vector<Entry>& b) {
 
 std::string_view part_type(std::string_view file) { return file.ends_with(".md") ? "text/markdown" : "text/plain"; }
 
-std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& project, const functions::Registry& registry,
-                                                   const std::function<bool(const std::string&, const std::string&)>& may_call) {
+std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& project, const functions::Registry& registry) {
   auto out = std::make_shared<mcp::Catalogue>();
   const auto& settings = project.mcp;
+  const auto may = [&](const std::string& name) { return project.exposure.reaches(project::Door::kMcp, name); };
+  const auto may_call = [&](const functions::Function& function) { return project.exposure.reaches_function(project::Door::kMcp, function.language, function.address); };
   std::set<const functions::Function*> elsewhere;  // seen as a prompt or a resource, and no tool besides
   const auto function_at = [&](const std::string& address) -> const functions::Function* {
     const auto found = registry.find(address);
@@ -102,7 +103,7 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
   };
   for (const auto& [name, address] : settings.prompts) {
     const auto* function = function_at(address);
-    if (!function) continue;
+    if (!function || !may("prompts/" + name)) continue;
     mcp::Prompt prompt;
     prompt.name = name;
     prompt.title = title_of(function->schema.summary);
@@ -113,7 +114,7 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
   }
   for (const auto& given : settings.resources) {
     const auto* function = function_at(given.function);
-    if (!function) continue;
+    if (!function || !may_call(*function)) continue;
     const auto variables = mcp::variables_of(given.uri);
     if (!variables) continue;
     const std::string description = given.description.empty() ? function->schema.doc : given.description;
@@ -145,12 +146,13 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
     }
   }
   for (const auto& function : registry.functions()) {
-    if (function.tool_name.empty() || elsewhere.contains(&function) || !may_call(function.language, function.address)) continue;
+    if (function.tool_name.empty() || elsewhere.contains(&function) || !may_call(function)) continue;
     out->tools.push_back(tool_of(function, settings));
   }
   const completions::Renderer renderer(project.root);
   if (const auto prompts = renderer.list()) {
     for (const auto& info : *prompts) {
+      if (!may("prompts/" + info.name)) continue;
       if (!info.is_part) {
         out->prompts.push_back(prompt_of(renderer, project, info));
         continue;
@@ -167,28 +169,22 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
       out->resources.push_back(std::move(part));
     }
   }
-  mcp::ResourceTemplate memory;
-  memory.uri = kMemoryTemplate;
-  memory.name = "memory";
-  memory.title = "Memory";
-  memory.description = "One item of the project's memory, of whoever asks.";
-  mcp::Argument name_space{"namespace", "Where items are kept apart.", true, {}};
-  json::array names;
-  for (const auto& name : settings.memory) names.emplace_back(name);
-  if (!names.empty()) name_space.schema["examples"] = std::move(names);
-  memory.arguments = {std::move(name_space), {"key", "The item's key.", true, {}}};
-  out->templates.push_back(std::move(memory));
+  if (may("memory")) {
+    mcp::ResourceTemplate memory;
+    memory.uri = kMemoryTemplate;
+    memory.name = "memory";
+    memory.title = "Memory";
+    memory.description = "One item of the project's memory, of whoever asks.";
+    mcp::Argument name_space{"namespace", "Where items are kept apart.", true, {}};
+    json::array names;
+    for (const auto& name : settings.memory) names.emplace_back(name);
+    if (!names.empty()) name_space.schema["examples"] = std::move(names);
+    memory.arguments = {std::move(name_space), {"key", "The item's key.", true, {}}};
+    out->templates.push_back(std::move(memory));
+  }
   out->finish();
   return out;
 }
-
-namespace {
-
-std::shared_ptr<const mcp::Catalogue> read_catalogue(const project::Project& project, const functions::Registry& registry) {
-  return catalogue_of(project, registry, [](const std::string&, const std::string&) { return true; });
-}
-
-}  // namespace
 
 namespace {
 
@@ -207,7 +203,7 @@ void warn_of_missing(const project::Project& project, const functions::Registry&
 
 }  // namespace
 
-Offers::Offers(runtime::Engine& engine) : engine_(engine), project_(engine.current_project()), catalogue_(read_catalogue(*project_, *engine.registry())) {
+Offers::Offers(runtime::Engine& engine) : engine_(engine), project_(engine.current_project()), catalogue_(catalogue_of(*project_, *engine.registry())) {
   warn_of_missing(*project_, *engine.registry());
   engine_.on_saved([this, alive = alive_](const std::set<std::string>& paths) {
     if (*alive) saved(paths);
@@ -246,7 +242,7 @@ void Offers::refresh() {
   auto project = engine_.current_project();
   auto registry = engine_.registry();
   const bool taken = jobs_.submit([this, alive = alive_, project, registry] {
-    auto catalogue = read_catalogue(*project, *registry);
+    auto catalogue = catalogue_of(*project, *registry);
     engine_.loop().post([this, alive, project, catalogue = std::move(catalogue)]() mutable {
       if (!*alive) return;
       reading_ = false;

@@ -23,9 +23,8 @@ inline constexpr std::string_view kPartUris = "sabir://parts/";
 inline constexpr std::string_view kMemoryUris = "sabir://memory/";
 inline constexpr std::string_view kMemoryTemplate = "sabir://memory/{namespace}/{+key}";
 
-// From sources and files alone. `may_call` says which functions are to be seen, by language and address. Any thread; reads files.
-std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& project, const functions::Registry& registry,
-                                                   const std::function<bool(const std::string& language, const std::string& address)>& may_call);
+// Of what sabir.yml exposes, from sources and files alone. Any thread; reads files.
+std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& project, const functions::Registry& registry);
 // The media type of a part, by its name.
 std::string_view part_type(std::string_view file);
 
@@ -38,6 +37,7 @@ class Offers {
   std::shared_ptr<const mcp::Catalogue> catalogue() const { return catalogue_; }
   const project::McpSettings& settings() const { return project_->mcp; }
   std::shared_ptr<const project::Project> project() const { return project_; }
+  bool has_memory() const { return project_->exposure.reaches(project::Door::kMcp, "memory"); }
 
   // Is told what has become different; a listener is gone once its key is.
   struct Changes {

@@ -142,4 +142,10 @@ sb_sha256* sb_sha256_new();
 void sb_sha256_update(sb_sha256* state, sb_str bytes);
 void sb_sha256_finish(sb_sha256* state, char out[64]);
 
+// ---- JSON Web Tokens -----------------------------------------------------------------------------------------------
+// Checks `token` against a JWK set: signature (RS256 to ES384 and EdDSA; never a shared key), exp, nbf, and iss and aud, which must
+// be there, by `options`: {"issuer", "audience": […]}. 0 = *out has its claims; 1 = it is refused, *out is {"message"}; 2 = the same,
+// because none of the keys signed it.
+int sb_jwt_verify(sb_str token, sb_str jwk_set, sb_str options, sb_buf* out);
+
 }  // extern "C"

@@ -19,6 +19,7 @@
 #include "sabir/project/environment.h"
 #include "sabir/project/mcp_settings.h"
 #include "sabir/project/origin.h"
+#include "sabir/project/serving.h"
 
 namespace sabir::project {
 
@@ -151,6 +152,8 @@ struct Project {
   std::vector<IsolationRule> isolation;      // the most specific first
   Tracing tracing;
   McpSettings mcp;
+  Serving serving;
+  Exposure exposure;
   int timeout_ms = 0;                        // of one call; 0 = the engine's default
   int test_timeout_ms = 0;                   // of one suite of `sabir test`; 0 = its default
   json::object config;                       // sabir.yml as JSON, after checks

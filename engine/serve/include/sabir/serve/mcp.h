@@ -10,6 +10,7 @@
 #include "sabir/base/context.h"
 #include "sabir/base/error.h"
 #include "sabir/runtime/engine.h"
+#include "sabir/serve/app.h"
 
 namespace sabir::serve {
 
@@ -39,5 +40,8 @@ class McpListener {
   explicit McpListener(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// The same at /mcp of a Server, for callers with the scope `mcp`: one of ServerOptions::plugs. Not on the engine's loop.
+void plug_mcp(App& app);
 
 }  // namespace sabir::serve

@@ -1,0 +1,49 @@
+#include "access_log.h"
+
+#include <utility>
+
+namespace sabir::serve {
+
+AccessLog::AccessLog(std::function<void(std::string_view)> out) : out_(std::move(out)), thread_([this] { work(); }) {}
+
+AccessLog::~AccessLog() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void AccessLog::write(std::string line) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.size() >= kMostWaiting) {
+      ++dropped_;
+      return;
+    }
+    first = waiting_.empty();
+    waiting_.push_back(std::move(line));
+  }
+  if (first) changed_.notify_one();
+}
+
+void AccessLog::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
+    const auto lines = std::exchange(waiting_, {});
+    const auto dropped = std::exchange(dropped_, 0);
+    lock.unlock();
+    std::string text;
+    for (const auto& line : lines) text += line + "\n";
+    if (dropped > 0) text += "{\"event\":\"access_log_full\",\"dropped\":" + std::to_string(dropped) + "}\n";
+    text.pop_back();
+    out_(text);
+    lock.lock();
+  }
+}
+
+}  // namespace sabir::serve

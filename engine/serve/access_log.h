@@ -1,0 +1,36 @@
+// AccessLog: lines that a thread of its own writes, so that the loop never waits for whoever reads them.
+//
+// Threads: write() from any. Lifetimes: the destructor writes what waits.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace sabir::serve {
+
+class AccessLog {
+ public:
+  explicit AccessLog(std::function<void(std::string_view line)> out);
+  ~AccessLog();
+  // Dropped, and counted, where kMostWaiting lines wait already; the next line that is written says how many.
+  void write(std::string line);
+
+  static constexpr std::size_t kMostWaiting = 10'000;
+
+ private:
+  void work();
+  const std::function<void(std::string_view)> out_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::string> waiting_;
+  std::size_t dropped_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace sabir::serve

@@ -1,0 +1,285 @@
+#include "sabir/serve/server.h"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <future>
+
+#include "sabir/base/log.h"
+#include "sabir/base/text.h"
+#include "sabir/protocol/raw_json.h"
+#include "sabir/secrets/scrubber.h"
+#include "server_state.h"
+
+namespace sabir::serve {
+namespace {
+
+std::string rfc3339_now() {
+  const auto now = std::chrono::system_clock::now();
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+  const std::time_t seconds = ms / 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[40];
+  const auto size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text + size, sizeof text - size, ".%03dZ", static_cast<int>(ms % 1000));
+  return text;
+}
+
+std::string title_of(ErrorCode code) {
+  std::string title(error_code_name(code));
+  std::replace(title.begin(), title.end(), '_', ' ');
+  if (!title.empty()) title.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(title.front())));
+  return title;
+}
+
+}  // namespace
+
+int status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kUsage:
+    case ErrorCode::kProtocol: return 400;
+    case ErrorCode::kInvalidArguments:
+    case ErrorCode::kTemplate:
+    case ErrorCode::kLimit: return 422;
+    case ErrorCode::kUnknownFunction:
+    case ErrorCode::kNotFound: return 404;
+    case ErrorCode::kExists:
+    case ErrorCode::kConflict: return 409;
+    case ErrorCode::kNotGranted:
+    case ErrorCode::kApprovalRefused: return 403;
+    case ErrorCode::kTimeout: return 504;
+    case ErrorCode::kCancelled: return 499;
+    case ErrorCode::kBusy:
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kLoadFailed:
+    case ErrorCode::kBuildFailed: return 503;
+    case ErrorCode::kDepthExceeded: return 508;
+    case ErrorCode::kModelUnreachable:
+    case ErrorCode::kModel: return 502;
+    case ErrorCode::kBudget: return 429;
+    case ErrorCode::kStorageFull: return 507;
+    default: return 500;
+  }
+}
+
+net::ServerResponse json_response(const json::value& value, int status) {
+  return {status, {{"Content-Type", "application/json"}}, compact_json(value)};
+}
+
+Result<json::object> object_of(const net::ServerRequest& request) {
+  if (request.body.empty()) return json::object();
+  auto value = parse_json(request.body);
+  if (!value) return fail(ErrorCode::kProtocol, "the body is not JSON: " + value.error().message);
+  if (!value->is_object()) return fail(ErrorCode::kInvalidArguments, "the body must be a JSON object");
+  return std::move(value->get_object());
+}
+
+Server::State::State(runtime::Engine& e, project::Serving s, ServerOptions o)
+    : engine_(e), serving(std::move(s)), options(std::move(o)), redactor(e.redactor()), tokens(e.project().state_dir()) {
+  if (serving.jwt) jwt.emplace(*serving.jwt, e.project().root);
+  if (options.access) access = std::make_unique<AccessLog>(options.access);
+  auto opened = Answers::open(e.project().state_dir(), serving.keep_answers);
+  if (opened) answers = std::move(*opened);
+  else answers_error = std::move(opened.error());
+}
+
+Server::State::~State() = default;
+
+void Server::State::add(std::string_view method, std::string_view pattern, std::string_view scope, Handler handler) {
+  router.add(method, pattern, [this, scope = std::string(scope), pattern = std::string(pattern), handler = std::move(handler)](std::shared_ptr<net::Exchange> exchange) {
+    exchange->note("route", pattern);
+    let_in(scope, handler, std::move(exchange), false);
+  });
+}
+
+Result<std::pair<const functions::Function*, std::shared_ptr<const functions::Registry>>> Server::State::find(project::Door door, const std::string& address) {
+  auto all = registry();
+  const auto found = all->find(address);
+  const auto now = project();
+  if (found && now->exposure.reaches_function(door, (*found)->language, (*found)->address)) return std::pair(*found, std::move(all));
+  // Whoever may not reach a function does not learn whether it is there, nor what others are called.
+  if (!found && now->exposure.everything) return fail(found.error());
+  return fail(ErrorCode::kUnknownFunction, "there is no function '" + address + "' here", "GET /functions lists what there is.");
+}
+
+std::string Server::State::redact(std::string_view text) { return redactor->redact(text); }
+
+net::ServerResponse Server::State::problem(const Error& error, const Identity& who, std::string_view instance) {
+  const int status = status_of(error.code);
+  json::object body{{"type", "urn:sabir:error:" + std::string(error_code_name(error.code))}, {"title", title_of(error.code)}, {"status", status},
+                    {"detail", error.message}, {"instance", instance}};
+  if (!error.hint.empty()) body["hint"] = error.hint;
+  if (!who.context.run.empty()) body["run"] = who.context.run;
+  const bool mine = project()->environment == "development";
+  if (!error.data.empty()) {
+    auto data = parse_json(error.data);
+    if (data && data->is_object()) {
+      // What a function's own error carries is for those who develop it.
+      if (mine) body["data"] = *data;
+      else if (const auto* violations = data->get_object().if_contains("violations")) body["data"] = {{"violations", *violations}};
+    }
+  }
+  if (mine && !error.file.empty()) {
+    body["file"] = error.file;
+    if (error.line > 0) body["line"] = error.line;
+  }
+  json::value value(std::move(body));
+  secrets::Scrubber(redactor).value(value);
+  net::ServerResponse response{status, {{"Content-Type", "application/problem+json"}}, compact_json(value)};
+  if (error.code == ErrorCode::kBusy) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+void Server::State::finished(const net::HttpFinished& one) {
+  std::string_view route = "-";
+  std::string_view function;
+  for (const auto& [name, value] : one.notes) {
+    if (name == "route") route = value;
+    if (name == "function") function = value;
+  }
+  static constexpr std::array kMethods = {"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"};
+  const bool known = std::find(kMethods.begin(), kMethods.end(), one.request.method) != kMethods.end();
+  const int status = one.gone && one.status == 0 ? 499 : one.status;
+  metrics.count(known ? std::string_view(one.request.method) : "other", route, function, status, one.took);
+  if (!access) return;
+  std::string line = "{\"event\":\"request\",\"time\":\"" + rfc3339_now() + "\",\"method\":" + protocol::quote(one.request.method) + ",\"path\":" +
+                     protocol::quote(redact(one.request.path)) + ",\"status\":" + std::to_string(status) + ",\"bytes\":" + std::to_string(one.bytes);
+  char took[40];
+  std::snprintf(took, sizeof took, ",\"ms\":%.3f", std::chrono::duration<double, std::milli>(one.took).count());
+  line += took;
+  line += ",\"peer\":" + protocol::quote(one.request.peer);
+  if (one.gone) line += ",\"gone\":true";
+  for (const auto& [name, value] : one.notes) line += "," + protocol::quote(name) + ":" + protocol::quote(redact(value));
+  access->write(line + "}");
+}
+
+void Server::State::add_operations() {
+  add("GET", "/healthz", "public", [](const std::shared_ptr<net::Exchange>& exchange, const Identity&) { exchange->respond(json_response({{"status", "ok"}})); });
+  add("GET", "/readyz", "public", [this](const std::shared_ptr<net::Exchange>& exchange, const Identity&) {
+    if (ready && !draining) exchange->respond(json_response({{"status", "ready"}}));
+    else exchange->respond(json_response({{"status", draining ? "draining" : "starting"}}, 503));
+  });
+  add("GET", "/metrics", "admin", [this](std::shared_ptr<net::Exchange> exchange, const Identity&) {
+    // The engine is asked on its loop, and waited for elsewhere.
+    const bool taken = elsewhere([self = shared_from_this(), exchange] {
+      exchange->respond({200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, self->metrics.text(self->http->counts(), self->engine_.stats())});
+    });
+    if (!taken) exchange->respond(net::problem(503, "the server has too much to do"));
+  });
+  router.otherwise([this](const std::shared_ptr<net::Exchange>& exchange) {
+    const auto& request = exchange->request();
+    const auto match = router_now->find(request.method, request.path);
+    if (request.method == "OPTIONS" && !match.allowed.empty()) {
+      net::ServerResponse response{204, {{"Allow", match.allowed + ", OPTIONS"}}, ""};
+      if (!request.header("origin").empty() && !serving.origins.empty()) {
+        response.headers.emplace_back("Access-Control-Allow-Methods", match.allowed);
+        response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Traceparent, X-Sabir-Conversation, X-Sabir-Run-Id, Mcp-Session-Id, Mcp-Protocol-Version, Last-Event-ID");
+        response.headers.emplace_back("Access-Control-Max-Age", "600");
+      }
+      return exchange->respond(std::move(response));
+    }
+    if (match.allowed.empty()) return exchange->respond(net::problem(404, "there is nothing at this path", "GET /openapi.json says what there is."));
+    auto response = net::problem(405, "this path knows " + match.allowed + " alone");
+    response.headers.emplace_back("Allow", match.allowed);
+    exchange->respond(std::move(response));
+  });
+}
+
+Result<std::unique_ptr<Server>> Server::open(runtime::Engine& engine, project::Serving serving, ServerOptions options) {
+  auto state = std::make_shared<State>(engine, std::move(serving), std::move(options));
+  State& s = *state;
+  if (auto read = s.tokens.reload(); !read) return fail(std::move(read.error()));
+  if (s.jwt) {
+    if (auto read = s.jwt->refresh(); !read) return fail(std::move(read.error()));
+  }
+  const auto& root = engine.project().root;
+  net::HttpServerOptions http;
+  http.listen.host = s.serving.host;
+  http.listen.port = s.serving.port;
+  if (!s.serving.socket.empty()) http.listen.unix_path = (root / s.serving.socket).string();
+  http.listen.descriptor = s.options.descriptor;
+  // What others on the network can reach has to know who asks. A socket that was handed over may be anything.
+  const bool near = s.options.descriptor < 0 && (!s.serving.socket.empty() || project::is_loopback_host(s.serving.host));
+  if (!near && !s.asks_who()) {
+    return fail(ErrorCode::kConfig, s.options.descriptor >= 0 ? "the inherited socket may be reached by others, and nobody has to prove who they are"
+                                                              : "at " + s.serving.host + " others can reach this server, and nobody has to prove who they are",
+                "Make a token: sabir tokens add NAME --scopes functions --env " + engine.project().environment + "; or name an issuer in serve.jwt of sabir.yml; or serve 127.0.0.1 alone.");
+  }
+  http.limits.head_bytes = static_cast<std::size_t>(s.serving.head_bytes);
+  http.limits.body_bytes = s.serving.body_bytes;
+  http.limits.all_bodies = std::max<std::size_t>(http.limits.all_bodies, 4 * s.serving.body_bytes);
+  http.limits.connections = static_cast<std::size_t>(s.serving.connections);
+  http.hosts = s.serving.hosts;
+  http.origins = s.serving.origins;
+  if (!s.serving.certificate.empty()) {
+    http.certificate = (root / s.serving.certificate).string();
+    http.key = (root / s.serving.key).string();
+  }
+  // These outlive neither the HTTP server nor this.
+  http.finished = [&s](const net::HttpFinished& one) { s.finished(one); };
+  http.decorate = [&s](const net::ServerRequest& request, net::ServerResponse& response) {
+    response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+    const auto origin = request.header("origin");
+    if (origin.empty() || s.serving.origins.empty()) return;
+    const auto& allowed = s.serving.origins;
+    if (std::find(allowed.begin(), allowed.end(), "*") != allowed.end()) {
+      response.headers.emplace_back("Access-Control-Allow-Origin", "*");
+    } else if (std::find(allowed.begin(), allowed.end(), origin) != allowed.end()) {
+      response.headers.emplace_back("Access-Control-Allow-Origin", origin);
+      response.headers.emplace_back("Vary", "Origin");
+    } else {
+      return;
+    }
+    response.headers.emplace_back("Access-Control-Expose-Headers", "X-Sabir-Run-Id, Mcp-Session-Id");
+  };
+  s.add_operations();
+  s.add_functions();
+  s.add_rest();
+  s.add_documents();
+  for (const auto& plug : s.options.plugs) plug(s);
+  s.router_now = std::make_shared<const net::Router>(s.router);
+  auto opened = net::HttpServer::open(engine.loop(), std::move(http), std::move(s.router));
+  if (!opened) return fail(std::move(opened.error()));
+  s.http = std::move(*opened);
+  s.ready = true;
+  return std::unique_ptr<Server>(new Server(std::move(state)));
+}
+
+Server::Server(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Server::~Server() {
+  const auto on_loop = [this](const std::function<void()>& task) {
+    std::promise<void> done;
+    state_->engine_.loop().post([&] {
+      task();
+      done.set_value();
+    });
+    done.get_future().wait();
+  };
+  // What runs elsewhere uses the rest, and ends first.
+  on_loop([this] { state_->closed = true; });
+  state_->jobs.reset();
+  on_loop([this] { state_->http.reset(); });
+}
+
+const std::string& Server::address() const { return state_->http->address(); }
+bool Server::asks_who() const { return state_->asks_who(); }
+
+Result<void> Server::reload() {
+  if (auto read = state_->tokens.reload(); !read) return read;
+  if (state_->jwt) {
+    if (auto read = state_->jwt->refresh(); !read) return read;
+  }
+  return state_->http->renew_certificate();
+}
+
+void Server::drain(std::function<void()> done) {
+  state_->draining = true;
+  state_->engine_.loop().post([s = state_] {
+    for (const auto& task : s->drains) task();
+  });
+  state_->http->drain(state_->serving.drain, std::move(done));
+}
+
+}  // namespace sabir::serve

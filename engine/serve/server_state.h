@@ -1,0 +1,92 @@
+// The server's insides, shared by its source files.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "access_log.h"
+#include "answers.h"
+#include "jwt.h"
+#include "metrics.h"
+#include "sabir/secrets/redactor.h"
+#include "sabir/serve/server.h"
+#include "sabir/serve/tokens.h"
+
+namespace sabir::serve {
+
+struct Server::State : App, std::enable_shared_from_this<Server::State> {
+  State(runtime::Engine& e, project::Serving s, ServerOptions o);
+  ~State() override;
+
+  // App
+  void add(std::string_view method, std::string_view pattern, std::string_view scope, Handler handler) override;
+  runtime::Engine& engine() override { return engine_; }
+  std::shared_ptr<const project::Project> project() override { return engine_.current_project(); }
+  std::shared_ptr<const functions::Registry> registry() override { return engine_.registry(); }
+  Result<std::pair<const functions::Function*, std::shared_ptr<const functions::Registry>>> find(project::Door door, const std::string& address) override;
+  void when_draining(std::function<void()> task) override { drains.push_back(std::move(task)); }
+  bool elsewhere(std::function<void()> work) override { return !closed && jobs->submit(std::move(work)); }
+  std::chrono::steady_clock::time_point deadline() override { return std::chrono::steady_clock::now() + serving.timeout; }
+  net::ServerResponse problem(const Error& error, const Identity& who, std::string_view instance) override;
+  std::string redact(std::string_view text) override;
+
+  // Who asks (identity.cc).
+  struct Refusal {
+    int status = 401;
+    std::string detail;
+    std::string hint;
+    bool unknown_key = false;  // the issuer's keys may have changed since they were read
+  };
+  std::expected<Identity, Refusal> identify(const net::ServerRequest& request);
+  void let_in(std::string_view scope, const Handler& handler, std::shared_ptr<net::Exchange> exchange, bool again);
+  // False when the caller has asked too often; `wait` is when it may again.
+  bool within_rate(const Identity& who, const net::ServerRequest& request, int& wait_s);
+  bool asks_who();
+  bool development() { return project()->environment == "development"; }
+
+  // Routes.
+  void add_operations();   // health, metrics, preflights
+  void add_functions();    // rest.cc
+  void add_rest();         // prompts, assistants, memory
+  void add_documents();    // openapi.json, docs
+  void finished(const net::HttpFinished& one);
+
+  runtime::Engine& engine_;
+  project::Serving serving;
+  ServerOptions options;
+  std::shared_ptr<const secrets::Redactor> redactor;
+  net::Router router;                   // while routes are added
+  std::shared_ptr<const net::Router> router_now;
+  Tokens tokens;
+  std::optional<Jwt> jwt;
+  std::unique_ptr<Answers> answers;     // null: it cannot be opened, which who asks for it is told
+  Error answers_error;
+  Metrics metrics;
+  std::unique_ptr<AccessLog> access;
+  std::atomic<bool> ready{false};
+  std::atomic<bool> draining{false};
+  std::vector<std::function<void()>> drains;
+  // The OpenAPI document, and what it was made of.
+  std::mutex document_mutex;
+  std::shared_ptr<const std::string> document;
+  std::tuple<std::shared_ptr<const functions::Registry>, std::shared_ptr<const project::Project>, bool> documented;
+  struct Rate {
+    double left = 0;
+    std::chrono::steady_clock::time_point at;
+  };
+  std::unordered_map<std::string, Rate> rates;  // by caller; the loop's
+  std::unique_ptr<net::HttpServer> http;
+  bool closed = false;                  // jobs takes nothing more; the loop's
+  std::unique_ptr<runtime::Jobs> jobs = std::make_unique<runtime::Jobs>(8, 4096);
+};
+
+// JSON of a body: {"key": …} or the problem with it. 400 for what is no JSON, 415 for another type, 422 for another kind.
+Result<json::object> object_of(const net::ServerRequest& request);
+net::ServerResponse json_response(const json::value& value, int status = 200);
+
+}  // namespace sabir::serve
