@@ -7,7 +7,7 @@ from mcp_project import ORACLES, ROOT, everything, serve_http
 
 PROGRAM = ORACLES / "node" / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
 pytestmark = pytest.mark.skipif(not PROGRAM.is_file(), reason="CI=true script/setup installs the suite")
-EXPECTED = ROOT / "tests" / "mcp" / "expected-failures.yml"
+EXPECTED = ROOT / "tests" / "mcp_clients" / "expected-failures.yml"
 
 
 @pytest.fixture
