@@ -22,6 +22,39 @@ std::set<std::string> call_ids(const json::object& message) {
 
 }  // namespace
 
+json::array trimmed_history(json::array messages, std::size_t most_bytes) {
+  std::vector<std::size_t> sizes;
+  std::size_t total = 0;
+  for (const auto& message : messages) {
+    sizes.push_back(compact_json(message).size());
+    total += sizes.back();
+  }
+  if (total <= most_bytes) return messages;
+  // What the system says stays; the rest is kept from a user's message on, so that no call is apart from its results.
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (role_of(messages[i].as_object()) == "system") kept += sizes[i];
+  }
+  std::size_t first = messages.size();
+  std::size_t last_question = messages.size();
+  for (std::size_t i = messages.size(); i-- > 0;) {
+    const auto role = role_of(messages[i].as_object());
+    if (role == "system") continue;
+    kept += sizes[i];
+    if (role != "user") continue;
+    if (last_question == messages.size()) last_question = i;
+    if (kept > most_bytes) break;
+    first = i;
+  }
+  // The last question stays whatever its size: the model's own limit tells about that.
+  first = std::min(first, last_question);
+  json::array out;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (i >= first || role_of(messages[i].as_object()) == "system") out.push_back(std::move(messages[i]));
+  }
+  return out;
+}
+
 json::array usable_history(const std::vector<memory::Message>& log, std::size_t most_bytes) {
   std::vector<json::object> messages;
   std::vector<std::size_t> sizes;

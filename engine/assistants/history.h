@@ -17,4 +17,8 @@ namespace sabir::assistants {
 // From the front, whole exchanges go until at most `most_bytes` of text are left.
 json::array usable_history(const std::vector<memory::Message>& log, std::size_t most_bytes);
 
+// Of a conversation that somebody else keeps: all of it up to `most_bytes`, else what the system says and the newest exchanges, from a user's
+// message on. The last question stays whatever its size.
+json::array trimmed_history(json::array messages, std::size_t most_bytes);
+
 }  // namespace sabir::assistants

@@ -30,7 +30,7 @@ std::string shorten(std::string content) {
 
 }  // namespace
 
-Run::Run(const Definition& definition, std::vector<Tool> tools, json::array opening, json::array history)
+Run::Run(const Definition& definition, std::vector<Tool> tools, json::array opening, json::array history, ClientTools client_tools)
     : name_("the " + definition.kind + " '" + definition.name + "'"),
       where_to_raise_(definition.kind == "assistant" ? "the assistant's file" : ""),
       max_steps_(definition.max_steps),
@@ -42,11 +42,27 @@ Run::Run(const Definition& definition, std::vector<Tool> tools, json::array open
     json::object function{{"name", tool.name}, {"description", tool.description}, {"parameters", tool.parameters}};
     tool_schemas_.push_back(json::object{{"type", "function"}, {"function", std::move(function)}});
   }
+  for (auto& tool : client_tools) {
+    const std::string name(string_or(tool.as_object().at("function").as_object(), "name"));
+    // The project's own function stands where both have one name: what it does is known here.
+    if (find_tool(name) != nullptr || is_client_tool(name)) continue;
+    client_tools_.push_back(name);
+    tool_schemas_.push_back(std::move(tool));
+  }
 }
+
+json::array Run::said() const {
+  json::array out;
+  for (std::size_t i = asked_; i < messages_.size(); ++i) out.push_back(messages_[i]);
+  return out;
+}
+
+bool Run::is_client_tool(const std::string& name) const { return std::find(client_tools_.begin(), client_tools_.end(), name) != client_tools_.end(); }
 
 Actions Run::start(Clock::time_point now) {
   if (finished_) return {};
   deadline_ = now + max_time_;
+  asked_ = messages_.size();
   return ask(now);
 }
 
@@ -80,12 +96,26 @@ Actions Run::ask(Clock::time_point now) {
   return actions;
 }
 
-Actions Run::finish(Result<std::string> content) {
+Actions Run::finish(Result<std::string> content, std::vector<models::ToolCall> handed_over) {
   if (finished_) return {};
   finished_ = true;
   Actions actions;
-  actions.push_back(Finish{std::move(content)});
+  actions.push_back(Finish{std::move(content), std::move(handed_over)});
   return actions;
+}
+
+Actions Run::hand_over(const models::Reply& reply) {
+  std::vector<models::ToolCall> calls = reply.tool_calls;
+  json::array listed;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const auto same = [&](const models::ToolCall& other) { return other.id == calls[i].id; };
+    if (calls[i].id.empty() || std::count_if(calls.begin(), calls.end(), same) > 1) calls[i].id = "call_" + std::to_string(steps_) + "_" + std::to_string(i + 1);
+    if (trim(calls[i].arguments_json).empty()) calls[i].arguments_json = "{}";
+    listed.push_back({{"id", calls[i].id}, {"type", "function"}, {"function", {{"name", calls[i].name}, {"arguments", calls[i].arguments_json}}}});
+  }
+  json::object message{{"role", "assistant"}, {"content", reply.content.empty() ? json::value(nullptr) : json::value(reply.content)}, {"tool_calls", std::move(listed)}};
+  messages_.push_back(std::move(message));
+  return finish(reply.content, std::move(calls));
 }
 
 Actions Run::model_failed(Error error) { return finish(fail(std::move(error))); }
@@ -113,11 +143,13 @@ Actions Run::model_replied(const models::Reply& reply, Clock::time_point now) {
       return finish(fail(ErrorCode::kModel, "the model gave an empty answer", "Ask again, or use another model."));
     }
     json::object message{{"role", "assistant"}, {"content", reply.content}};
+    messages_.push_back(message);
     Actions actions;
     actions.push_back(Remember{{std::move(message)}});
     for (auto& action : finish(reply.content)) actions.push_back(std::move(action));
     return actions;
   }
+  if (std::all_of(reply.tool_calls.begin(), reply.tool_calls.end(), [this](const auto& call) { return is_client_tool(call.name); })) return hand_over(reply);
   if (steps_ >= max_steps_) {
     return finish(fail(ErrorCode::kLimit,
                        name_ + " did not come to an answer in " + std::to_string(max_steps_) + (max_steps_ == 1 ? " step" : " steps"),
@@ -164,9 +196,14 @@ void Run::begin_call(const models::ToolCall& call, Actions& actions, Actions& ap
   made.address = tool == nullptr ? call.name : tool->address;
   made.arguments_json = trim(call.arguments_json).empty() ? "{}" : call.arguments_json;
   calls_.push_back(made);
+  if (tool == nullptr && is_client_tool(call.name)) {
+    return settle(pending, fail(ErrorCode::kBusy, "'" + call.name + "' is called by the caller, once there are no other calls beside it",
+                                "It was not called. Call it again, alone, if it is still needed."));
+  }
   if (tool == nullptr) {
     std::vector<std::string> names;
     for (const auto& one : tools_) names.push_back(one.name);
+    names.insert(names.end(), client_tools_.begin(), client_tools_.end());
     std::string hint = did_you_mean(call.name, names);
     if (hint.empty()) hint = names.empty() ? "Answer without functions." : "There are: " + join(names, ", ") + ".";
     return settle(pending, fail(ErrorCode::kUnknownFunction, "there is no function '" + call.name + "'", std::move(hint)));

@@ -299,6 +299,56 @@ TEST(DefinitionTest, ADefinitionIsReadFromLiterals) {
   EXPECT_EQ(d->max_time, seconds(5));
 }
 
+TEST_F(RunTest, CallsOfTheCallersToolsEndTheRunAndItsOwnAreMadeFirst) {
+  const auto client_tool = [](const char* name) { return json::object{{"type", "function"}, {"function", {{"name", name}, {"parameters", json::object()}}}}; };
+  Machine run(definition_, tools_, json::array{{{"role", "system"}, {"content", "Help."}}}, json::array{{{"role", "user"}, {"content", "Hi"}}},
+              {client_tool("open_door"), client_tool("slugify")});
+  auto actions = run.start(now_);
+  EXPECT_EQ(only<AskModel>(actions)->tools.size(), 4U) << "the project's slugify stands";
+  // Beside a call of its own, the caller's waits.
+  actions = run.model_replied(calls({{"a", "mean", "{}"}, {"b", "open_door", "{}"}}), now_);
+  EXPECT_EQ(only<CallTool>(actions)->address, "cpp/stats.mean");
+  actions = run.tool_finished("a", "3.0", now_);
+  const auto* ask = only<AskModel>(actions);
+  ASSERT_NE(ask, nullptr);
+  EXPECT_NE(last_content(*ask).find("Call it again, alone"), std::string::npos);
+  actions = run.model_replied(calls({{"c", "open_door", " "}, {"c", "open_door", R"({"which": 2})"}}), now_);
+  const auto* finish = only<Finish>(actions);
+  ASSERT_TRUE(finish != nullptr && finish->content);
+  ASSERT_EQ(finish->handed_over.size(), 2U);
+  EXPECT_EQ(finish->handed_over[0].arguments_json, "{}");
+  EXPECT_NE(finish->handed_over[0].id, finish->handed_over[1].id);
+  EXPECT_TRUE(run.finished());
+  const auto said = run.said();
+  ASSERT_EQ(said.size(), 4U);
+  EXPECT_EQ(said[0].at("tool_calls").as_array().size(), 2U);
+  EXPECT_EQ(said[3].at("tool_calls").as_array()[0].at("id").as_string(), finish->handed_over[0].id);
+}
+
+TEST_F(RunTest, WhatARunSaidIsItsAnswer) {
+  Machine run = make(json::array{{{"role", "user"}, {"content", "Hi"}}});
+  run.start(now_);
+  run.model_replied(text("Hello"), now_);
+  EXPECT_EQ(json::serialize(run.said()), R"([{"role":"assistant","content":"Hello"}])");
+}
+
+TEST(TrimmedHistory, KeepsTheSystemsWordsAndWholeExchanges) {
+  const std::string filler(100, 'x');
+  const auto message = [](const char* role, const std::string& content) { return json::object{{"role", role}, {"content", content}}; };
+  json::array all{message("system", "Be kind."), message("user", "one" + filler), message("assistant", "1"), message("user", "two")};
+  all.push_back({{"role", "assistant"}, {"content", nullptr}, {"tool_calls", json::array{json::object{{"id", "a"}}}}});
+  all.push_back({{"role", "tool"}, {"tool_call_id", "a"}, {"content", "found"}});
+  all.push_back(message("user", "three"));
+  EXPECT_EQ(trimmed_history(all, 1 << 20), all);
+  const auto some = trimmed_history(all, 330);
+  ASSERT_EQ(some.size(), 5U);
+  EXPECT_EQ(some[0].at("role"), "system");
+  EXPECT_EQ(some[1].at("content"), "two");
+  const auto last = trimmed_history(all, 1);
+  ASSERT_EQ(last.size(), 2U);
+  EXPECT_EQ(last[1].at("content"), "three");
+}
+
 TEST(DefinitionTest, AWrongDefinitionSaysWhatToWrite) {
   const auto error = [](const json::object& constants) { return parse_definition("a", constants, "f.py").error(); };
   EXPECT_NE(error({}).hint.find("instructions"), std::string::npos);

@@ -14,6 +14,7 @@ namespace sabir::assistants {
 namespace {
 
 constexpr std::size_t kMostHistoryBytes = std::size_t{256} << 10U;
+constexpr std::size_t kMostSentBytes = std::size_t{4} << 20U;  // of a conversation that its owner sends
 constexpr std::chrono::milliseconds kCancelPoll{100};
 
 // Answers of functions that run on threads of their own, handed to the run's thread. The destructor waits for them all;
@@ -93,7 +94,10 @@ class Execution {
       while (!todo_.empty()) {
         Action action = std::move(todo_.front());
         todo_.pop_front();
-        if (auto* finish = std::get_if<Finish>(&action)) return std::move(finish->content);
+        if (auto* finish = std::get_if<Finish>(&action)) {
+          answer.handed_over = std::move(finish->handed_over);
+          return std::move(finish->content);
+        }
         if (auto ok = perform(std::move(action)); !ok) return fail(std::move(ok.error()));
       }
       if (is_cancelled()) {
@@ -159,6 +163,7 @@ class Execution {
     }
     answer.model = reply->model;
     answer.provider = reply->provider;
+    answer.finish_reason = reply->finish_reason;
     answer.usage += reply->usage;
     if (reply->cost_usd) {
       answer.cost_usd += *reply->cost_usd;
@@ -296,15 +301,13 @@ struct Runner::Opened {
   json::array opening;
   json::array history;
   std::vector<Tool> tools;
+  ClientTools client_tools;
+  std::optional<json::object> input;  // what the journal keeps of the question; nothing: as the message or the definition says
   std::shared_ptr<models::Model> model;
   json::object parameters;
 };
 
-Result<Answer> Runner::run(const Definition& definition, const std::string& message, const std::string& conversation,
-                           CallContext context, const Events& events, std::shared_ptr<std::atomic<bool>> cancelled) {
-  context.conversation = conversation.empty() ? new_id() : conversation;
-
-  Opened opened;
+Result<void> Runner::open_assistant(Opened& opened, const Definition& definition, const CallContext& context) {
   std::string alias = definition.model;
   std::vector<std::string> functions = definition.functions;
   opened.parameters = definition.parameters;
@@ -326,14 +329,33 @@ Result<Answer> Runner::run(const Definition& definition, const std::string& mess
   } else {
     opened.opening.push_back({{"role", "system"}, {"content", definition.instructions}});
   }
-  if (auto ok = open(opened, functions, alias); !ok) return fail(std::move(ok.error()));
+  return open(opened, functions, alias);
+}
 
+Result<Answer> Runner::run(const Definition& definition, const std::string& message, const std::string& conversation,
+                           CallContext context, const Events& events, std::shared_ptr<std::atomic<bool>> cancelled) {
+  context.conversation = conversation.empty() ? new_id() : conversation;
+  Opened opened;
+  if (auto ok = open_assistant(opened, definition, context); !ok) return fail(std::move(ok.error()));
   if (parts_.memory != nullptr && definition.history > 0) {
     auto log = parts_.memory->messages(context, context.conversation, definition.history);
     if (!log) return fail(std::move(log.error()));
     opened.history = usable_history(*log, kMostHistoryBytes);
   }
   return execute(definition, std::move(opened), &message, std::move(context), events, std::move(cancelled));
+}
+
+Result<Answer> Runner::answer(const Definition& definition, Turn turn, CallContext context, const Events& events,
+                              std::shared_ptr<std::atomic<bool>> cancelled) {
+  Opened opened;
+  if (auto ok = open_assistant(opened, definition, context); !ok) return fail(std::move(ok.error()));
+  for (const auto& member : turn.parameters) opened.parameters.emplace(member.key(), member.value());
+  opened.history = trimmed_history(std::move(turn.messages), kMostSentBytes);
+  opened.client_tools = std::move(turn.tools);
+  if (!opened.history.empty()) opened.input = json::object{{"messages", json::array{opened.history.back()}}};
+  Definition own = definition;
+  if (!own.output_schema) own.output_schema = std::move(turn.output_schema);
+  return execute(own, std::move(opened), nullptr, std::move(context), events, std::move(cancelled));
 }
 
 Result<Answer> Runner::complete(const Definition& definition, json::array messages, CallContext context, const Events& events,
@@ -361,7 +383,7 @@ Result<void> Runner::open(Opened& opened, const std::vector<std::string>& functi
 Result<Answer> Runner::execute(const Definition& definition, Opened opened, const std::string* message, CallContext context, const Events& events,
                                std::shared_ptr<std::atomic<bool>> cancelled) {
   if (parts_.journal != nullptr) {
-    const json::object input = message != nullptr ? json::object{{"message", *message}} : json::object{{definition.kind, definition.name}};
+    const json::object input = opened.input ? *opened.input : message != nullptr ? json::object{{"message", *message}} : json::object{{definition.kind, definition.name}};
     const std::string name = definition.kind == "assistant" ? definition.name : definition.kind + " " + definition.name;
     auto started = parts_.journal->start_run({.assistant = name, .input_json = parts_.redact(json::serialize(input)), .context = context});
     if (!started) return fail(std::move(started.error()));
@@ -369,7 +391,7 @@ Result<Answer> Runner::execute(const Definition& definition, Opened opened, cons
     if (auto* const span = trace::current_span()) span->set("sabir.run.id", context.run);
   }
 
-  Run run(definition, std::move(opened.tools), std::move(opened.opening), std::move(opened.history));
+  Run run(definition, std::move(opened.tools), std::move(opened.opening), std::move(opened.history), std::move(opened.client_tools));
   Result<std::string> content;
   Answer answer;
   {
@@ -380,6 +402,7 @@ Result<Answer> Runner::execute(const Definition& definition, Opened opened, cons
   answer.conversation = context.conversation;
   answer.steps = run.steps();
   answer.calls = run.calls();
+  answer.said = run.said();
   if (content) answer.content = *content;
   if (parts_.journal != nullptr) {
     answer.run = context.run;

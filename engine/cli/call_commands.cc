@@ -248,7 +248,20 @@ void show_one(Globals& globals, const std::string& address) {
 }
 
 // What sabir.yml exposes, by door, and its entries that lead to nothing.
-json::object exposed(const project::Project& project, const functions::Registry& registry, const std::vector<completions::PromptInfo>& prompts, json::array& warnings) {
+json::object exposed(const project::Project& project, const functions::Registry& registry, const std::vector<completions::PromptInfo>& prompts, runtime::Engine& engine,
+                     json::array& warnings) {
+  std::vector<std::string> names;  // all but functions and memory
+  for (const auto& assistant : registry.assistants()) names.push_back("assistants/" + assistant.name);
+  for (const auto& prompt : prompts) {
+    if (!prompt.is_part) names.push_back("prompts/" + prompt.name);
+  }
+  // Only who exposes a model needs a configuration of them that can be read.
+  const auto& entries = project.exposure.model;
+  if (std::any_of(entries.begin(), entries.end(), [](const std::string& entry) { return entry.starts_with("models/"); })) {
+    if (auto models = engine.models()) {
+      for (const auto& model : *models) names.push_back("models/" + model.alias);
+    }
+  }
   project::Exposure elsewhere = project.exposure;
   elsewhere.everything = false;
   json::object out;
@@ -258,11 +271,8 @@ json::object exposed(const project::Project& project, const functions::Registry&
     for (const auto& function : registry.functions()) {
       if (elsewhere.reaches_function(door, function.language, function.address)) reached.push_back(json::value(function.language + "/" + function.address));
     }
-    for (const auto& assistant : registry.assistants()) {
-      if (elsewhere.reaches(door, "assistants/" + assistant.name)) reached.push_back(json::value("assistants/" + assistant.name));
-    }
-    for (const auto& prompt : prompts) {
-      if (!prompt.is_part && elsewhere.reaches(door, "prompts/" + prompt.name)) reached.push_back(json::value("prompts/" + prompt.name));
+    for (const auto& one : names) {
+      if (elsewhere.reaches(door, one)) reached.push_back(json::value(one));
     }
     if (elsewhere.reaches(door, "memory")) reached.push_back("memory");
     for (const auto& entry : elsewhere.entries(door)) {
@@ -270,8 +280,7 @@ json::object exposed(const project::Project& project, const functions::Registry&
       one.rest = {entry};
       const bool leads = entry == "memory" ||
                          std::any_of(registry.functions().begin(), registry.functions().end(), [&](const auto& f) { return one.reaches_function(project::Door::kRest, f.language, f.address); }) ||
-                         std::any_of(registry.assistants().begin(), registry.assistants().end(), [&](const auto& a) { return one.reaches(project::Door::kRest, "assistants/" + a.name); }) ||
-                         std::any_of(prompts.begin(), prompts.end(), [&](const auto& p) { return !p.is_part && one.reaches(project::Door::kRest, "prompts/" + p.name); });
+                         std::any_of(names.begin(), names.end(), [&](const std::string& known) { return one.reaches(project::Door::kRest, known); });
       if (!leads) warnings.push_back({{"file", "sabir.yml"}, {"line", 0}, {"message", "expose." + name + ": '" + entry + "' leads to nothing"}});
     }
     out[name] = std::move(reached);
@@ -299,7 +308,7 @@ void check(Globals& globals) {
   if (!prompts) return fail_with(globals, prompts.error());
   const auto& project = (*session)->engine().project();
   const auto listed = completions::Renderer(project.root).list();
-  const auto reach = exposed(project, *registry, listed ? *listed : std::vector<completions::PromptInfo>(), warnings);
+  const auto reach = exposed(project, *registry, listed ? *listed : std::vector<completions::PromptInfo>(), (*session)->engine(), warnings);
   const auto wrong = prompts->count(completions::Severity::kError);
   if (!problems.empty() || wrong > 0) globals.exit_code = 1;
   if (globals.json) {

@@ -15,6 +15,7 @@
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
 #include "sabir/serve/mcp.h"
+#include "sabir/serve/openai.h"
 #include "sabir/serve/server.h"
 #include "sabir/serve/tokens.h"
 
@@ -89,6 +90,7 @@ void serve(Globals& globals, const ServeOptions& asked) {
       }
     };
   }
+  options.plugs.push_back(serve::plug_openai);
   auto server = serve::Server::open(**engine, serving, std::move(options));
   if (!server) return fail_with(globals, server.error());
   const auto& project = (*engine)->project();

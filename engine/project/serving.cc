@@ -222,7 +222,7 @@ bool Exposure::reaches_function(Door door, std::string_view language, std::strin
   const auto& list = entries(door);
   const std::string full = std::string(language) + "/" + std::string(address);
   return std::any_of(list.begin(), list.end(), [&](const std::string& entry) {
-    if (entry == "memory" || entry.starts_with("assistants/") || entry.starts_with("prompts/")) return false;
+    if (entry == "memory" || entry.starts_with("assistants/") || entry.starts_with("prompts/") || entry.starts_with("models/")) return false;
     return fits(entry, entry.find('/') == std::string::npos ? address : std::string_view(full));
   });
 }

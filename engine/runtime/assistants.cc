@@ -453,7 +453,7 @@ assistants::Events Engine::State::told_events(const RunEvents& events, std::shar
 
 Result<json::object> Engine::State::run_turn(const functions::Assistant& assistant, std::shared_ptr<const functions::Registry> functions_now,
                                              const std::string& message, const std::string& conversation, const RunEvents& events,
-                                             workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled) {
+                                             workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled, std::optional<assistants::Turn> turn) {
   CallContext context = asker.context;
   context.conversation = conversation;
   const std::string caller = "assistant " + assistant.language + "/" + assistant.name;
@@ -525,9 +525,21 @@ Result<json::object> Engine::State::run_turn(const functions::Assistant& assista
   parts.prompts = renderer.get();
   parts.prompt_functions = &called;
   const auto told = told_events(events, order, asker.entry);
-  auto answer = assistants::Runner(parts).run(*definition, message, conversation, context, told, std::move(cancelled));
+  assistants::Runner runner(parts);
+  if (!turn) {
+    auto answer = runner.run(*definition, message, conversation, context, told, std::move(cancelled));
+    if (!answer) return fail(std::move(answer.error()));
+    return assistants::to_json(*answer);
+  }
+  auto answer = runner.answer(*definition, std::move(*turn), context, told, std::move(cancelled));
   if (!answer) return fail(std::move(answer.error()));
-  return assistants::to_json(*answer);
+  auto out = assistants::to_json(*answer);
+  out["finish_reason"] = answer->finish_reason;
+  json::array calls;
+  for (const auto& made : answer->handed_over) calls.push_back({{"id", made.id}, {"name", made.name}, {"arguments", made.arguments_json}});
+  out["handed_over"] = std::move(calls);
+  out["said"] = std::move(answer->said);
+  return out;
 }
 
 Result<json::object> Engine::run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
@@ -538,6 +550,25 @@ Result<json::object> Engine::run_assistant(const std::string& name, const std::s
   caller.deadline = workers::Clock::time_point::max();
   caller.span = state_->own_span();
   return state_->run_assistant(name, message, conversation, events, caller, std::move(cancelled));
+}
+
+Result<json::object> Engine::answer_turn(const std::string& name, assistants::Turn turn, const std::string& conversation, const CallContext& context,
+                                         const RunEvents& events, std::shared_ptr<std::atomic<bool>> cancelled) {
+  workers::Caller caller;
+  caller.context = context;
+  caller.deadline = workers::Clock::time_point::max();
+  caller.span = state_->own_span();
+  std::string message;
+  if (!turn.messages.empty()) {
+    // Of a message in parts, the texts.
+    const auto* last = turn.messages.back().if_object();
+    const auto* content = last ? last->if_contains("content") : nullptr;
+    if (content && content->is_string()) message = content->get_string();
+    if (content && content->is_array()) {
+      for (const auto& part : content->get_array()) message += part.is_object() ? string_or(part.get_object(), "text") : std::string_view();
+    }
+  }
+  return state_->run_assistant(name, message, conversation, events, caller, std::move(cancelled), std::move(turn));
 }
 
 }  // namespace sabir::runtime

@@ -94,10 +94,12 @@ struct Engine::State : functions::EffectLog {
                                        std::shared_ptr<std::atomic<bool>> cancelled);
   assistants::Events told_events(const RunEvents& events, std::shared_ptr<CallOrder> order, std::uint64_t parent);
   // Begins the span of the run around run_turn().
-  Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
-                                     const RunEvents& events, workers::Caller& caller, std::shared_ptr<std::atomic<bool>> cancelled);
+  // With a `turn` the caller keeps the conversation, and `message` is only what a trace shows of it.
+  Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation, const RunEvents& events,
+                                     workers::Caller& caller, std::shared_ptr<std::atomic<bool>> cancelled, std::optional<assistants::Turn> turn = {});
   Result<json::object> run_turn(const functions::Assistant& assistant, std::shared_ptr<const functions::Registry> functions_now, const std::string& message,
-                                const std::string& conversation, const RunEvents& events, workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled);
+                                const std::string& conversation, const RunEvents& events, workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled,
+                                std::optional<assistants::Turn> turn);
   // Read on first use, so that a project without models needs no configuration of them.
   Result<std::shared_ptr<const models::Models>> load_models();
 
@@ -129,7 +131,11 @@ struct Engine::State : functions::EffectLog {
     return [scrubber = secrets::Scrubber(secrets->redactor())](std::string text) { return scrubber.json_text(std::move(text)); };
   }
   // Of what asks by the engine's own methods.
-  trace::SpanContext own_span() const { return trace::parse_traceparent(options.traceparent).value_or(trace::SpanContext{}); }
+  // What a call of this engine's own methods belongs to: the span that its thread is within, else what began the engine.
+  trace::SpanContext own_span() const {
+    if (const auto now = trace::current()) return now;
+    return trace::parse_traceparent(options.traceparent).value_or(trace::SpanContext{});
+  }
   std::unique_ptr<memory::Memory> traced(std::unique_ptr<memory::Memory> store);
   std::shared_ptr<models::Model> traced(std::shared_ptr<models::Model> model, const std::string& alias, bool replayed);
   // Of an answer that was recorded.

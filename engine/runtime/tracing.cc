@@ -417,7 +417,8 @@ Result<json::object> Engine::State::traced_prompt(const PromptRequest& asked, co
 }
 
 Result<json::object> Engine::State::run_assistant(const std::string& name, const std::string& message, const std::string& conversation_given,
-                                                  const RunEvents& events, workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled) {
+                                                  const RunEvents& events, workers::Caller& asker, std::shared_ptr<std::atomic<bool>> cancelled,
+                                                  std::optional<assistants::Turn> turn) {
   std::shared_ptr<const functions::Registry> functions_now;
   {
     const std::lock_guard lock(registry_mutex);
@@ -426,7 +427,7 @@ Result<json::object> Engine::State::run_assistant(const std::string& name, const
   auto assistant = functions_now->find_assistant(name);
   if (!assistant) return fail(std::move(assistant.error()));
   const std::string conversation = conversation_given.empty() ? new_id() : conversation_given;
-  if (!tracer) return run_turn(**assistant, functions_now, message, conversation, events, asker, std::move(cancelled));
+  if (!tracer) return run_turn(**assistant, functions_now, message, conversation, events, asker, std::move(cancelled), std::move(turn));
 
   auto span = tracer->begin(asker.span);
   span->operation = "invoke_agent";
@@ -445,7 +446,7 @@ Result<json::object> Engine::State::run_assistant(const std::string& name, const
   if (span->keeps_text) span->text("gen_ai.input.messages", plain_message("user", message));
   auto answer = [&] {
     const trace::Scope scope(*span);
-    return run_turn(**assistant, functions_now, message, conversation, events, asker, std::move(cancelled));
+    return run_turn(**assistant, functions_now, message, conversation, events, asker, std::move(cancelled), std::move(turn));
   }();
   const std::string id = trace::hex(span->context.trace);
   if (answer) {

@@ -30,7 +30,7 @@ main{max-width:60rem;margin:0 auto;padding:2rem 1.25rem 5rem}
 h1{font-size:1.7rem;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2.5rem 0 .75rem;padding-bottom:.3rem;border-bottom:1px solid var(--line)}
 h3{font-size:.85rem;margin:1.1rem 0 .35rem;color:var(--soft);font-weight:600}
 p{margin:.4rem 0}a{color:var(--accent)}code,pre{font:.86rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
-pre{background:var(--back);border:1px solid var(--line);border-radius:6px;padding:.7rem .85rem;margin:.3rem 0;overflow-x:auto;white-space:pre}
+pre{background:var(--back);border:1px solid var(--line);border-radius:6px;padding:.7rem .85rem;margin:.3rem 0;white-space:pre-wrap;overflow-wrap:anywhere}
 details{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:.5rem 0}
 summary{cursor:pointer;padding:.6rem .9rem;display:flex;flex-wrap:wrap;gap:.1rem .7rem;align-items:baseline}
 summary::marker{content:""}summary::-webkit-details-marker{display:none}
@@ -105,25 +105,49 @@ std::string bounds_of(const json::object& schema) {
   return out;
 }
 
+// What stands between backticks is code.
+std::string with_code(std::string_view text) {
+  std::string out;
+  bool in_code = false;
+  const bool paired = std::count(text.begin(), text.end(), '`') % 2 == 0;
+  for (const char c : text) {
+    if (c == '`' && paired) {
+      out += in_code ? "</code>" : "<code>";
+      in_code = !in_code;
+    } else {
+      out += escaped(std::string_view(&c, 1));
+    }
+  }
+  return out;
+}
+
 std::string row(std::string_view name, bool required, const json::value& schema, std::string_view description) {
   std::string out = "<tr><td><code>" + escaped(name) + "</code>" + (required ? "" : " <span class=soft>optional</span>") + "</td><td>" + escaped(kind_of(schema));
   const std::string bounds = schema.is_object() ? bounds_of(schema.get_object()) : std::string();
   if (!bounds.empty()) out += "<br><span class=soft>" + escaped(bounds) + "</span>";
   if (description.empty() && schema.is_object()) description = string_or(schema.get_object(), "description");
-  return out + "</td><td>" + escaped(description) + "</td></tr>";
+  return out + "</td><td>" + with_code(description) + "</td></tr>";
 }
 
-std::string properties_table(const json::object& schema) {
+// The members of an object, and those of objects in it, as far as they are written out: note, note.title.
+std::string property_rows(const json::object& schema, const std::string& before, int depth) {
   const auto* properties = object_at(schema, "properties");
-  if (!properties || properties->empty()) return {};
+  if (!properties) return {};
   const auto* required = schema.if_contains("required");
-  std::string out = "<table><tr><th>Argument</th><th>Kind</th><th></th></tr>";
+  std::string out;
   for (const auto& member : *properties) {
     const bool needed = required && required->is_array() &&
                         std::any_of(required->get_array().begin(), required->get_array().end(), [&](const auto& one) { return one.is_string() && one.get_string() == member.key(); });
-    out += row(member.key(), needed, member.value(), {});
+    const std::string name = before + std::string(member.key());
+    out += row(name, needed, member.value(), {});
+    if (depth < 3 && member.value().is_object()) out += property_rows(member.value().get_object(), name + ".", depth + 1);
   }
-  return out + "</table>";
+  return out;
+}
+
+std::string properties_table(const json::object& schema) {
+  const std::string rows = property_rows(schema, {}, 0);
+  return rows.empty() ? rows : "<table><tr><th>Argument</th><th>Kind</th><th></th></tr>" + rows + "</table>";
 }
 
 // A text in single quotes, as a shell reads it.
@@ -142,7 +166,7 @@ std::string operation_html(std::string_view path, std::string method, const json
   out += "</summary><div>";
   const auto description = string_or(operation, "description");
   if (!description.empty() && description != string_or(operation, "summary")) {
-    std::string text = escaped(description);
+    std::string text = with_code(description);
     for (std::size_t at = text.find("\n\n"); at != std::string::npos; at = text.find("\n\n", at + 7)) text.replace(at, 2, "</p><p>");
     out += "<p>" + text + "</p>";
   }
@@ -201,7 +225,7 @@ std::string docs_page(const json::object& document) {
   std::string out = "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\"><title>" + escaped(title) + "</title><style>" +
                     std::string(kStyle) + "</style></head><body><main><h1>" + escaped(title) + "</h1><p class=soft>The document that programs read is <a href=\"openapi.json\">openapi.json</a>. " +
                     (asks_who ? "Requests carry a token: <code>Authorization: Bearer TOKEN</code>." : "Whoever reaches this server may ask; no token is needed.") +
-                    " Errors are <code>application/problem+json</code>, with a hint of what to do.</p>";
+                    " Errors are <code>application/problem+json</code>, with a hint of what to do. Below, <code>$URL</code> is this page's address without <code>/docs</code>.</p>";
   const auto* paths = object_at(document, "paths");
   std::string functions;
   std::string others;

@@ -97,6 +97,12 @@ trace::SpanContext span_of(const net::ServerRequest& request) {
   return span;
 }
 
+Identity anyone(Identity who) {
+  who.name = "anonymous";
+  who.scopes.set();
+  return who;
+}
+
 }  // namespace
 
 Scopes scopes_of(const std::vector<std::string>& names) {
@@ -113,7 +119,11 @@ bool Identity::may(std::string_view scope) const {
   return false;
 }
 
-bool Server::State::asks_who() { return jwt || serving.proxy || tokens.any(); }
+bool Server::State::asks_who() {
+  if (jwt || serving.proxy || tokens.any()) has_asked = true;
+  // Who takes the last token back means to let nobody in, and not everybody.
+  return has_asked;
+}
 
 std::expected<Identity, Server::State::Refusal> Server::State::identify(const net::ServerRequest& request) {
   Identity who;
@@ -137,6 +147,8 @@ std::expected<Identity, Server::State::Refusal> Server::State::identify(const ne
     }
     if (text.starts_with("sabir_") || !jwt) {
       const auto token = tokens.find(text);
+      // OpenAI's clients send a key, whatever it is.
+      if (!token && !asks_who()) return anyone(std::move(who));
       if (!token) return std::unexpected(Refusal{401, "the token is not known, or has expired", "`sabir tokens add NAME --scopes functions` makes one."});
       who.name = token->name;
       who.scopes = scopes_of(token->scopes);
@@ -175,9 +187,7 @@ std::expected<Identity, Server::State::Refusal> Server::State::identify(const ne
     }
   }
   if (asks_who()) return std::unexpected(Refusal{401, "this server has to know who asks", "Send: Authorization: Bearer TOKEN"});
-  who.name = "anonymous";
-  who.scopes.set();
-  return who;
+  return anyone(std::move(who));
 }
 
 bool Server::State::within_rate(const Identity& who, const net::ServerRequest& request, int& wait_s) {
@@ -215,7 +225,7 @@ void Server::State::let_in(std::string_view scope, const Handler& handler, std::
   }
   auto who = identify(exchange->request());
   const auto refuse = [&](int status, const std::string& detail, const std::string& hint) {
-    auto response = net::problem(status, redact(detail), hint);
+    auto response = refusal(exchange->request(), status, redact(detail), hint);
     if (status == 401) {
       response.headers.emplace_back("WWW-Authenticate", exchange->request().header("authorization").empty() ? "Bearer" : "Bearer error=\"invalid_token\"");
       if (exchange->request().path == "/docs") response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"sabir: any name, the token as password\"");
@@ -246,7 +256,7 @@ void Server::State::let_in(std::string_view scope, const Handler& handler, std::
   if (!who->context.tenant.empty()) exchange->note("tenant", who->context.tenant);
   if (!who->may(scope)) return refuse(403, "the token '" + who->name + "' lacks the scope '" + std::string(scope) + "'", "Use a token that has it: sabir tokens add NAME --scopes " + std::string(scope));
   if (int wait_s = 0; !within_rate(*who, exchange->request(), wait_s)) {
-    auto response = net::problem(429, "more than " + std::to_string(serving.per_minute) + " requests a minute", "Try again in " + std::to_string(wait_s) + " s.");
+    auto response = refusal(exchange->request(), 429, "more than " + std::to_string(serving.per_minute) + " requests a minute", "Try again in " + std::to_string(wait_s) + " s.");
     response.headers.emplace_back("Retry-After", std::to_string(wait_s));
     return exchange->respond(std::move(response));
   }

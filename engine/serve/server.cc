@@ -131,6 +131,13 @@ net::ServerResponse Server::State::problem(const Error& error, const Identity& w
   return response;
 }
 
+net::ServerResponse Server::State::refusal(const net::ServerRequest& request, int status, std::string_view detail, std::string_view hint) {
+  for (const auto& [prefix, form] : refusal_forms) {
+    if (request.path.starts_with(prefix)) return form(status, detail, hint);
+  }
+  return net::problem(status, detail, hint);
+}
+
 void Server::State::finished(const net::HttpFinished& one) {
   std::string_view route = "-";
   std::string_view function;
@@ -179,8 +186,8 @@ void Server::State::add_operations() {
       }
       return exchange->respond(std::move(response));
     }
-    if (match.allowed.empty()) return exchange->respond(net::problem(404, "there is nothing at this path", "GET /openapi.json says what there is."));
-    auto response = net::problem(405, "this path knows " + match.allowed + " alone");
+    if (match.allowed.empty()) return exchange->respond(refusal(request, 404, "there is nothing at this path", "GET /openapi.json says what there is."));
+    auto response = refusal(request, 405, "this path knows " + match.allowed + " alone", "");
     response.headers.emplace_back("Allow", match.allowed);
     exchange->respond(std::move(response));
   });
@@ -258,7 +265,11 @@ Server::~Server() {
     done.get_future().wait();
   };
   // What runs elsewhere uses the rest, and ends first.
-  on_loop([this] { state_->closed = true; });
+  on_loop([this] {
+    state_->closed = true;
+    for (const auto& task : state_->closers) task();
+  });
+  state_->runs.reset();
   state_->jobs.reset();
   on_loop([this] { state_->http.reset(); });
 }

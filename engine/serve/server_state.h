@@ -31,6 +31,11 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   Result<std::pair<const functions::Function*, std::shared_ptr<const functions::Registry>>> find(project::Door door, const std::string& address) override;
   void when_draining(std::function<void()> task) override { drains.push_back(std::move(task)); }
   bool elsewhere(std::function<void()> work) override { return !closed && jobs->submit(std::move(work)); }
+  bool run(std::function<void()> work) override { return !closed && runs->submit(std::move(work)); }
+  void at_close(std::function<void()> task) override { closers.push_back(std::move(task)); }
+  void refuse_as(std::string prefix, RefusalForm form) override { refusal_forms.emplace_back(std::move(prefix), std::move(form)); }
+  // In the form of the path's protocol.
+  net::ServerResponse refusal(const net::ServerRequest& request, int status, std::string_view detail, std::string_view hint);
   std::chrono::steady_clock::time_point deadline() override { return std::chrono::steady_clock::now() + serving.timeout; }
   net::ServerResponse problem(const Error& error, const Identity& who, std::string_view instance) override;
   std::string redact(std::string_view text) override;
@@ -71,6 +76,7 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
   std::vector<std::function<void()>> drains;
+  std::atomic<bool> has_asked{false};    // callers have had to prove who they are
   // The OpenAPI document, and what it was made of.
   std::mutex document_mutex;
   std::shared_ptr<const std::string> document;
@@ -82,7 +88,10 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   std::unordered_map<std::string, Rate> rates;  // by caller; the loop's
   std::unique_ptr<net::HttpServer> http;
   bool closed = false;                  // jobs takes nothing more; the loop's
+  std::vector<std::function<void()>> closers;
+  std::vector<std::pair<std::string, RefusalForm>> refusal_forms;
   std::unique_ptr<runtime::Jobs> jobs = std::make_unique<runtime::Jobs>(8, 4096);
+  std::unique_ptr<runtime::Jobs> runs = std::make_unique<runtime::Jobs>(512, 512);
 };
 
 // JSON of a body: {"key": …} or the problem with it. 400 for what is no JSON, 415 for another type, 422 for another kind.

@@ -31,6 +31,9 @@ struct Tool {
   bool irreversible = false;
 };
 
+// A tool of whoever asked, who makes the calls: the run ends with them. {"type": "function", "function": {"name", …}}
+using ClientTools = json::array;
+
 // One call that the model asked for and how it ended.
 struct CallMade {
   std::string call_id;
@@ -63,6 +66,7 @@ struct Remember {
 };
 struct Finish {
   Result<std::string> content;  // the answer; kLimit, kTimeout, kCancelled, kModel and the model's own errors
+  std::vector<models::ToolCall> handed_over;  // of client's tools, which have to be made before the run can be asked again
 };
 using Action = std::variant<AskModel, CallTool, AskApproval, Remember, Finish>;
 using Actions = std::vector<Action>;
@@ -70,7 +74,7 @@ using Actions = std::vector<Action>;
 class Run {
  public:
   // `opening` goes before the history (system message, examples); `history` is what the conversation held.
-  Run(const Definition& definition, std::vector<Tool> tools, json::array opening, json::array history);
+  Run(const Definition& definition, std::vector<Tool> tools, json::array opening, json::array history, ClientTools client_tools = {});
 
   Actions start(const std::string& message, Clock::time_point now);
   // Where the opening asks already.
@@ -91,6 +95,8 @@ class Run {
   int steps() const { return steps_; }
   Clock::time_point deadline() const { return deadline_; }
   const std::vector<CallMade>& calls() const { return calls_; }
+  // What the run has added to the messages that it began with, the question aside: calls, their results, the answer.
+  json::array said() const;
   // The latest call of that id; null when there is none.
   const CallMade* call(const std::string& call_id) const;
 
@@ -103,7 +109,10 @@ class Run {
   };
 
   Actions ask(Clock::time_point now);
-  Actions finish(Result<std::string> content);
+  Actions finish(Result<std::string> content, std::vector<models::ToolCall> handed_over = {});
+  bool is_client_tool(const std::string& name) const;
+  // Where a reply calls client's tools and nothing else.
+  Actions hand_over(const models::Reply& reply);
   void begin_call(const models::ToolCall& call, Actions& actions, Actions& approvals);
   void settle(Pending& pending, Result<std::string> outcome);
   Actions go_on_when_settled(Clock::time_point now);
@@ -115,8 +124,10 @@ class Run {
   int max_steps_;
   std::chrono::milliseconds max_time_;
   std::vector<Tool> tools_;
-  json::array tool_schemas_;
+  std::vector<std::string> client_tools_;  // names
+  json::array tool_schemas_;               // of both
   json::array messages_;
+  std::size_t asked_ = 0;  // messages when the model was first asked
   std::vector<json::object> unremembered_;  // of the step under way
   std::vector<Pending> pending_;
   std::vector<CallMade> calls_;

@@ -55,6 +55,17 @@ struct Answer {
   models::Usage usage;
   double cost_usd = 0;
   bool priced = true;     // false: of some call nobody knows the price
+  std::string finish_reason = "stop";         // of the model's last reply
+  std::vector<models::ToolCall> handed_over;  // Finish::handed_over
+  json::array said;                           // Run::said
+};
+
+// A conversation that its owner sends whole, as Chat Completions has it.
+struct Turn {
+  json::array messages;
+  ClientTools tools;
+  json::object parameters;                    // the definition's own are stronger
+  std::optional<json::object> output_schema;
 };
 
 // {"content", "conversation", "run", "model", "provider", "steps", "calls": [{"address", "arguments", "value" or
@@ -84,12 +95,17 @@ class Runner {
   Result<Answer> run(const Definition& definition, const std::string& message, const std::string& conversation,
                      CallContext context, const Events& events,
                      std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
+  // The same where the caller keeps the conversation: nothing of it is remembered.
+  Result<Answer> answer(const Definition& definition, Turn turn, CallContext context, const Events& events,
+                        std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
   // The same from messages that ask already. They are no conversation: nothing is remembered.
   Result<Answer> complete(const Definition& definition, json::array messages, CallContext context, const Events& events,
                           std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
 
  private:
   struct Opened;  // a run that can begin
+  // The opening, by instructions or by a prompt, then tools and model.
+  Result<void> open_assistant(Opened& opened, const Definition& definition, const CallContext& context);
   // Finds tools and model.
   Result<void> open(Opened& opened, const std::vector<std::string>& functions, const std::string& alias);
   Result<Answer> execute(const Definition& definition, Opened opened, const std::string* message, CallContext context, const Events& events,

@@ -56,7 +56,7 @@ enum class Door { kRest, kMcp, kModel };
 std::string_view door_name(Door door);       // "rest", "mcp", "model"
 
 // sabir.yml's `expose`: entries of what may be reached through each door: a function's address, with or without its language,
-// "assistants/NAME", "prompts/NAME" or "memory"; * stands for any text.
+// "assistants/NAME", "prompts/NAME", "models/ALIAS" or "memory"; * stands for any text.
 struct Exposure {
   std::vector<std::string> rest;
   std::vector<std::string> mcp;

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sabir/assistants/runner.h"
 #include "sabir/base/context.h"
 #include "sabir/base/error.h"
 #include "sabir/functions/functions.h"
@@ -127,6 +128,11 @@ class Engine {
   Result<json::object> run_assistant(const std::string& name, const std::string& message, const std::string& conversation,
                                      const CallContext& context, const RunEvents& events,
                                      std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
+  // The same where the caller keeps the conversation, and may have tools of its own. Gives further "finish_reason", "handed_over": the calls of
+  // the caller's tools as models::ToolCall has them, and "said": the messages that came of it. An assistant with a respond of its own gets the
+  // last message alone, and a conversation by `conversation`.
+  Result<json::object> answer_turn(const std::string& name, assistants::Turn turn, const std::string& conversation, const CallContext& context,
+                                   const RunEvents& events, std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
   // Renders a prompt and asks its model, blocking. Where the prompt offers functions, the model's calls are made, as an assistant's
   // are, and `events` tell of them. Gives what models.complete answers to {"prompt"}. `cancelled` may be null.
   Result<json::object> complete_prompt(const PromptRequest& asked, const CallContext& context, const RunEvents& events,

@@ -54,6 +54,13 @@ class App {
   virtual void when_draining(std::function<void()> task) = 0;
   // Work that blocks, elsewhere. False: there is too much of it.
   virtual bool elsewhere(std::function<void()> work) = 0;
+  // The same for what may take minutes, such as a model's answer.
+  virtual bool run(std::function<void()> work) = 0;
+  // Called when the server is about to wait for that: it should come to its end. On the loop.
+  virtual void at_close(std::function<void()> task) = 0;
+  // How a protocol writes what is refused before its handlers see it, of paths that begin so. Until the server is open.
+  using RefusalForm = std::function<net::ServerResponse(int status, std::string_view detail, std::string_view hint)>;
+  virtual void refuse_as(std::string prefix, RefusalForm form) = 0;
   virtual std::chrono::steady_clock::time_point deadline() = 0;      // of a request that begins now
 
   // The error as RFC 9457 writes it, without secrets; files and lines in development alone. Any thread.
