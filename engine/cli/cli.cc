@@ -112,6 +112,7 @@ int run(int argc, char** argv) {
   add_trace_command(app, globals);
   add_secret_commands(app, globals);
   add_recording_commands(app, globals);
+  add_mcp_command(app, globals);
   if (!first.empty() && first.front() != '-') {
     const auto& names = app.subcommand_names();
     if (std::find(names.begin(), names.end(), first) == names.end()) {

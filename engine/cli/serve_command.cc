@@ -14,6 +14,7 @@
 #include "command.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "sabir/serve/mcp.h"
 #include "sabir/serve/openai.h"
 #include "sabir/serve/server.h"
 #include "sabir/serve/tokens.h"
@@ -76,6 +77,7 @@ void serve(Globals& globals, const ServeOptions& asked) {
   if (asked.port) serving.port = *asked.port;
   if (!asked.socket.empty()) serving.socket = std::filesystem::absolute(asked.socket).string();
   serve::ServerOptions options;
+  options.plugs.emplace_back(serve::plug_mcp);
   if (!inherited.empty()) options.descriptor = inherited.front();
   if (!asked.no_access_log) {
     options.access = [](std::string_view lines) {

@@ -154,6 +154,7 @@ struct Functions::State {
     spec.depth = request.depth;
     spec.entry = request.entry;
     spec.span = std::move(span);
+    spec.client = std::move(request.client);
     spec.idempotency_key = std::move(request.idempotency_key);
 
     if (route->callee->read && function.schema.retries > 0) {
@@ -353,6 +354,7 @@ Functions::CallId Functions::call_source(const project::SourceFile& source, cons
   spec.depth = request.depth;
   spec.entry = request.entry;
   spec.span = entry.span;
+  spec.client = std::move(request.client);
   state_->dispatch(id, route, std::move(spec), 0, now);
   return id;
 }

@@ -156,7 +156,7 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
   }
   project.config = value->get_object();
   const auto& config = project.config;
-  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests", "environment", "isolation", "sources", "tracing", "serve", "expose"}, shape.file,
+  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests", "environment", "isolation", "sources", "tracing", "serve", "expose", "mcp"}, shape.file,
                                     shape.positions, "");
       !ok) {
     return ok;
@@ -188,6 +188,7 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
     if (auto ok = read_sources(*sources, shape, languages, project); !ok) return ok;
   }
   if (auto ok = read_tracing(config.if_contains("tracing"), shape, project); !ok) return ok;
+  if (auto ok = read_mcp(config.if_contains("mcp"), shape, project); !ok) return ok;
   if (const auto* timeout = config.if_contains("timeout")) {
     auto ms = shape.duration_ms(*timeout, "/timeout");
     if (!ms) return fail(std::move(ms.error()));

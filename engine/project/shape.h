@@ -32,6 +32,9 @@ Result<void> read_isolation(const json::value& value, const Shape& shape, const 
 // Reads sabir.yml's `tracing`, null where it has none, for the project's environment. Errors: kConfig.
 Result<void> read_tracing(const json::value* value, const Shape& shape, Project& project);
 
+// Reads sabir.yml's `mcp`, null where it has none. Errors: kConfig.
+Result<void> read_mcp(const json::value* value, const Shape& shape, Project& project);
+
 // Reads sabir.yml's `serve` and `expose`, null where it has none, for the project's environment. Errors: kConfig.
 Result<void> read_serving(const json::value* value, const Shape& shape, Project& project);
 Result<void> read_exposure(const json::value* value, const Shape& shape, Project& project);

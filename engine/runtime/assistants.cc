@@ -472,6 +472,7 @@ Result<json::object> Engine::State::run_turn(const functions::Assistant& assista
     request.deadline = deadline;
     request.caller = caller;
     request.parent = asker.entry;
+    request.client = asker.client;
     request.span = trace::current();
     auto promise = std::make_shared<std::promise<Result<Payload>>>();
     auto future = promise->get_future();

@@ -244,6 +244,7 @@ std::function<void()> Engine::submit(Asked asked) {
   caller->context = std::move(asked.context);
   caller->deadline = asked.deadline;
   caller->span = asked.span;
+  caller->client = std::move(asked.client);
   std::vector<std::string> blobs;
   for (auto& blob : asked.params.blobs) blobs.push_back(std::move(blob.data));
   // What is refused at once is told in a later turn, as everything is.
@@ -347,13 +348,7 @@ Result<void> Engine::listen() {
       return;
     }
     state_->listener = std::move(*listener);
-    auto watcher = SourceWatcher::start(state_->loop, state_->project->root, [s = state_.get()](std::set<std::string> paths) { s->sources_changed(std::move(paths)); });
-    if (watcher) {
-      state_->watcher = std::move(*watcher);
-      state_->watch_sources();
-    } else {
-      log(LogLevel::kWarning, to_text(watcher.error()));
-    }
+    if (auto watching = state_->start_watching(); !watching) log(LogLevel::kWarning, to_text(watching.error()));
     state_->look_for_waiting(std::chrono::milliseconds(500));
     promise.set_value({});
   });
@@ -365,6 +360,23 @@ Result<void> Engine::listen() {
   if (auto written = write_file(file, json::serialize(content) + "\n", 0600); !written) return written;
   state_->published = file;
   return {};
+}
+
+Result<void> Engine::watch() {
+  std::promise<Result<void>> promise;
+  state_->loop.post([this, &promise] { promise.set_value(state_->start_watching()); });
+  return promise.get_future().get();
+}
+
+void Engine::on_saved(std::function<void(const std::set<std::string>&)> saved) {
+  state_->loop.post([this, saved = std::move(saved)]() mutable {
+    state_->saved = std::move(saved);
+    state_->watch_sources();
+  });
+}
+
+void Engine::on_reloaded(std::function<void(const ReloadReport&)> reloaded) {
+  state_->loop.post([this, reloaded = std::move(reloaded)]() mutable { state_->also_reloaded = std::move(reloaded); });
 }
 
 Result<std::string> Engine::find_running(const fs::path& root, const std::string& environment) {

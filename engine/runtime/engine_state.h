@@ -75,6 +75,8 @@ struct Engine::State : functions::EffectLog {
   // Loop thread: one request of §7; the reply comes on the loop, later.
   void handle(workers::EngineRequest request);
   void call_function(workers::EngineRequest request);
+  // A function's call of "client/ask" or "client/capabilities"; `address` with its quotes.
+  static void ask_client(const workers::EngineRequest& request, std::string_view address, const protocol::Payload& questions);
   void get_secret(workers::EngineRequest request);
   void reply_soon(const std::shared_ptr<workers::EngineRequest>& request, Result<protocol::Payload> outcome);
   void refuse(workers::EngineRequest& request);
@@ -159,6 +161,7 @@ struct Engine::State : functions::EffectLog {
   void read_again(Reading& next) const;
   void go_over(Reading& next);
   void watch_sources();
+  Result<void> start_watching();
 
   // Any thread but the loop's; blocks until the call ends.
   Result<protocol::Payload> call_blocking(functions::CallRequest request, std::chrono::milliseconds timeout);
@@ -201,7 +204,9 @@ struct Engine::State : functions::EffectLog {
   std::map<int, std::unique_ptr<Jobs>> deeper_jobs;  // the same of functions, by their depth; the loop's
   std::unique_ptr<functions::Functions> functions;
   std::set<std::unique_ptr<ClientSession>> clients;
-  std::unique_ptr<SourceWatcher> watcher;     // while listening
+  std::unique_ptr<SourceWatcher> watcher;     // while listening or watching
+  std::function<void(const std::set<std::string>&)> saved;  // hears what was saved; the loop's, as the next
+  std::function<void(const ReloadReport&)> also_reloaded;
   bool reading = false;                       // a changed project is being read
   bool again = false;
   std::set<std::string> changed_meanwhile;

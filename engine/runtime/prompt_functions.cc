@@ -98,6 +98,7 @@ Result<std::string> Engine::PromptFunctions::call(const std::string& prompt, con
   request.depth = caller_.depth + 1;
   request.caller = "prompt " + prompt;
   request.parent = caller_.entry;
+  request.client = caller_.client;
   request.span = trace::current();
   auto outcome = wait_for(std::move(request));
   if (!outcome) return fail(std::move(outcome.error()));

@@ -129,8 +129,22 @@ void Engine::State::read_again(Reading& next) const {
   if (!frozen.empty()) next.registry = functions::Registry::build(*next.project, languages, next.previous.get(), frozen);
 }
 
+Result<void> Engine::State::start_watching() {
+  if (watcher) return {};
+  auto started = SourceWatcher::start(loop, project->root, [this](std::set<std::string> paths) {
+    if (saved) saved(paths);
+    sources_changed(std::move(paths));
+  });
+  if (!started) return fail(std::move(started.error()));
+  watcher = std::move(*started);
+  watch_sources();
+  return {};
+}
+
 void Engine::State::watch_sources() {
   if (!watcher) return;
+  // Prompts are read anew whenever they are rendered; only who wants to hear of them needs them watched.
+  if (saved) watcher->watch(options.root / "completions");
   for (const auto& origin : (served ? *served : *project).origins) {
     if (!origin->path.empty()) watcher->watch(origin->path);
     if (!origin->boot.empty()) watcher->watch(origin->boot);
@@ -165,9 +179,10 @@ void Engine::State::go_over(Reading& next) {
   report.languages.assign(next.changed.begin(), next.changed.end());
   report.problems = std::move(next.problems);
   report.took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - next.begin);
+  if (also_reloaded) also_reloaded(report);
   if (options.reloaded) {
     options.reloaded(report);
-  } else {
+  } else if (!also_reloaded) {
     for (const auto& problem : report.problems) log(LogLevel::kWarning, to_text(problem));
   }
   if (std::exchange(again, false)) sources_changed(std::exchange(changed_meanwhile, {}));

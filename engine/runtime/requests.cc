@@ -148,6 +148,7 @@ void Engine::State::call_function(workers::EngineRequest request) {
     request.reply(fail(std::move(blobs.error())));
     return;
   }
+  if (address->starts_with("\"client/")) return ask_client(request, *address, {std::string(protocol::find_member(*members, "arguments").value_or("{}")), std::move(*blobs)});
   functions::CallRequest call;
   call.address = protocol::unquote(*address);
   call.arguments = {std::string(protocol::find_member(*members, "arguments").value_or("{}")), std::move(*blobs)};
@@ -161,6 +162,7 @@ void Engine::State::call_function(workers::EngineRequest request) {
   call.caller = request.caller->address;
   call.parent = request.caller->entry;
   call.span = request.caller->span;
+  call.client = request.caller->client;
   if (const auto key = protocol::find_member(*members, "idempotency_key"); key && key->front() == '"') {
     call.idempotency_key = protocol::unquote(*key);
   }
@@ -193,6 +195,24 @@ void Engine::State::call_function(workers::EngineRequest request) {
   const auto id = this->call(std::move(call), std::move(events));
   // What a call started ends with it.
   request.caller->when_ended.push_back([this, id] { functions->cancel(id, "its caller has ended"); });
+}
+
+void Engine::State::ask_client(const workers::EngineRequest& request, std::string_view address, const Payload& questions) {
+  const auto& client = request.caller->client;
+  if (address == "\"client/capabilities\"") return request.reply(value_result({client ? client->capabilities() : "{}", {}}));
+  if (address != "\"client/ask\"") {
+    return request.reply(fail(ErrorCode::kUnknownFunction, "a client has no function " + std::string(address), "There are client/ask and client/capabilities."));
+  }
+  if (!client) {
+    return request.reply(fail(ErrorCode::kUnavailable, "nobody can be asked: the call was not made by a client of the Model Context Protocol",
+                              "A function that asks is called through `sabir mcp`, or by /mcp of `sabir serve`."));
+  }
+  const auto text = protocol::inflate(questions);
+  if (!text) return request.reply(fail(text.error()));
+  client->ask(*text, [reply = request.reply](Result<std::string> answers) {
+    if (answers) return reply(value_result({std::move(*answers), {}}));
+    reply(fail(std::move(answers.error())));
+  });
 }
 
 void Engine::State::get_secret(workers::EngineRequest request) {

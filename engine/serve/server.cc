@@ -288,6 +288,9 @@ Result<void> Server::reload() {
 
 void Server::drain(std::function<void()> done) {
   state_->draining = true;
+  state_->engine_.loop().post([s = state_] {
+    for (const auto& task : s->drains) task();
+  });
   state_->http->drain(state_->serving.drain, std::move(done));
 }
 

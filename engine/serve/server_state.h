@@ -29,6 +29,7 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   std::shared_ptr<const project::Project> project() override { return engine_.current_project(); }
   std::shared_ptr<const functions::Registry> registry() override { return engine_.registry(); }
   Result<std::pair<const functions::Function*, std::shared_ptr<const functions::Registry>>> find(project::Door door, const std::string& address) override;
+  void when_draining(std::function<void()> task) override { drains.push_back(std::move(task)); }
   bool elsewhere(std::function<void()> work) override { return !closed && jobs->submit(std::move(work)); }
   bool run(std::function<void()> work) override { return !closed && runs->submit(std::move(work)); }
   void at_close(std::function<void()> task) override { closers.push_back(std::move(task)); }
@@ -75,6 +76,7 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   std::unique_ptr<AccessLog> access;
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
+  std::vector<std::function<void()>> drains;
   std::atomic<bool> has_asked{false};    // callers have had to prove who they are
   // The OpenAPI document, and what it was made of.
   std::mutex document_mutex;

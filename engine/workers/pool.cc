@@ -568,7 +568,10 @@ struct Pool::State {
     Call* const call = call_of(slot, number_member(notification.body, "id"));
     if (notification.method == "log") {
       const auto value = parse_json(notification.body);
-      if (value && value->is_object()) slot.worker->say(string_or(value->get_object(), "message"));
+      if (!value || !value->is_object()) return;
+      const auto text = string_or(value->get_object(), "message");
+      slot.worker->say(text);
+      if (call && call->caller->client) call->caller->client->log(string_or(value->get_object(), "level", "info"), call->address(), text);
       return;
     }
     if (!call) return;
@@ -703,6 +706,7 @@ Pool::CallId Pool::call(CallSpec spec, CallEvents events) {
   call->caller->deadline = call->spec.deadline;
   call->caller->depth = call->spec.depth;
   call->caller->entry = call->spec.entry;
+  call->caller->client = call->spec.client;
   if (call->spec.span) call->caller->span = call->spec.span->context;
   const int depth = call->spec.depth;
   const std::shared_ptr<const Callee> callee = call->spec.callee;

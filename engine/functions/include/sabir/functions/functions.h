@@ -37,6 +37,7 @@ struct CallRequest {
   trace::SpanContext span;   // of the call that asks for it
   std::string tool;          // the name by which a model knows the function and asks for it, and the id of its tool call; "" = no model
   std::string tool_call;
+  std::shared_ptr<workers::CallClient> client;  // that can be spoken to while it runs; null: none
 };
 
 // The record of calls that have effects; runtime/ plugs the journal in.

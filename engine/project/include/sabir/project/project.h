@@ -17,6 +17,7 @@
 #include "sabir/base/inputs.h"
 #include "sabir/base/json.h"
 #include "sabir/project/environment.h"
+#include "sabir/project/mcp_settings.h"
 #include "sabir/project/origin.h"
 #include "sabir/project/serving.h"
 
@@ -150,6 +151,7 @@ struct Project {
   std::map<std::string, PoolLimits> pools;   // by language
   std::vector<IsolationRule> isolation;      // the most specific first
   Tracing tracing;
+  McpSettings mcp;
   Serving serving;
   Exposure exposure;
   int timeout_ms = 0;                        // of one call; 0 = the engine's default

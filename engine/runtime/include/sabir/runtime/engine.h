@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "sabir/protocol/payload.h"
 #include "sabir/recordings/recordings.h"
 #include "sabir/trace/ids.h"
+#include "sabir/workers/call_client.h"
 #include "sabir/workers/pool.h"
 
 namespace sabir::runtime {
@@ -73,6 +75,7 @@ struct Asked {
   // Of a call with "stream": true, before the reply: "chunk" or "progress" and the members of its params, as a JSON object.
   std::function<void(std::string_view method, std::string_view members)> notice;
   std::function<void(Result<protocol::Payload>)> reply;
+  std::shared_ptr<workers::CallClient> client;  // that can be spoken to meanwhile; null: none
 };
 
 // One run of an assistant, as it happens.
@@ -178,6 +181,13 @@ class Engine {
   void serve(int in_fd, int out_fd, std::function<void()> closed);
   // Listens on the project's socket, publishes engine.json, and from then on serves what is saved. Errors: kExists, kIo.
   Result<void> listen();
+  // From now on serves what is saved, without listening. Errors: kUnavailable where the system gives no watches.
+  Result<void> watch();
+  // `saved` hears on the loop, from now on and before anything is read anew, which files of the project were saved, prompts among
+  // them; paths from the root, none = anything may have changed. REQUIRES: watch() or listen().
+  void on_saved(std::function<void(const std::set<std::string>& paths)> saved);
+  // The same of EngineOptions::reloaded, which is told besides.
+  void on_reloaded(std::function<void(const ReloadReport&)> reloaded);
   // The published engine of a project, if one answers there: its socket.
   static Result<std::string> find_running(const std::filesystem::path& root, const std::string& environment);
 

@@ -50,6 +50,8 @@ class App {
   // The function, if this door leads to it; else the same kUnknownFunction whether it is there or not. The pointer lives as
   // long as the registry, which the second member keeps.
   virtual Result<std::pair<const functions::Function*, std::shared_ptr<const functions::Registry>>> find(project::Door door, const std::string& address) = 0;
+  // `task` runs on the loop when the server begins to drain, to end what would go on by itself. Until the server is open.
+  virtual void when_draining(std::function<void()> task) = 0;
   // Work that blocks, elsewhere. False: there is too much of it.
   virtual bool elsewhere(std::function<void()> work) = 0;
   // The same for what may take minutes, such as a model's answer.

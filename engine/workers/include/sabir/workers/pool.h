@@ -23,6 +23,7 @@
 #include "sabir/process/spawn.h"
 #include "sabir/protocol/payload.h"
 #include "sabir/trace/span.h"
+#include "sabir/workers/call_client.h"
 
 namespace sabir::workers {
 
@@ -54,6 +55,7 @@ struct CallSpec {
   std::string idempotency_key;
   std::uint64_t entry = 0;           // Caller::entry of what it asks for
   std::shared_ptr<trace::Span> span; // of the call; null: it is not traced
+  std::shared_ptr<CallClient> client; // that it is made for; null: none that can be spoken to
 };
 
 // The running call that a worker's request is made for; alive while its answer is outstanding.
@@ -64,6 +66,7 @@ struct Caller {
   int depth = 0;                                   // of the call itself; 0 = a client outside any worker
   std::uint64_t entry = 0;                         // of a recording, which the call is; 0 = none
   trace::SpanContext span;                         // which the call is
+  std::shared_ptr<CallClient> client;              // as CallSpec has it
   bool ended = false;
   std::vector<std::function<void()>> when_ended;   // run once, when the call is answered, cancelled or lost
 };
