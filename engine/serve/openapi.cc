@@ -228,7 +228,7 @@ json::object openapi(const project::Project& project, const functions::Registry&
   if (any_assistant) {
     auto ask_assistant = simple("ask_assistant", "One turn of an assistant.", "assistants",
                                 {{"description", "Its answer."}, {"content", json_content({{"type", "object"}, {"required", {"content", "conversation"}}, {"properties", {{"content", {{"type", "string"}}}, {"conversation", {{"type", "string"}}}}}})}},
-                                {"400", "401", "403", "404", "409", "413", "415", "422", "429", "499", "500", "502", "503", "504", "507", "508"}, asks_who,
+                                {"400", "401", "403", "404", "409", "413", "415", "422", "429", "500", "502", "503", "504", "507"}, asks_who,
                                 json::array{parameter("name", "path", "The assistant's name.", json::object{{"type", "string"}}, true)});
     ask_assistant["requestBody"] = {{"required", true},
                                     {"content", json_content({{"type", "object"}, {"required", {"message"}},
@@ -238,7 +238,7 @@ json::object openapi(const project::Project& project, const functions::Registry&
     paths["/runs/{id}"] = {{"get", simple("get_run", "A run of the caller's own, and its answer.", "assistants", {{"description", "The run."}, {"content", json_content({{"type", "object"}, {"required", {"run", "status"}}})}},
                                           {"400", "401", "403", "404", "429", "500", "503", "507"}, asks_who, json::array{parameter("id", "path", "`run` of an answer.", json::object{{"type", "string"}}, true)})}};
     paths["/approvals"] = {{"get", simple("list_approvals", "Calls that wait for a person's word; with `all` those that did, too.", "assistants", list_of("approvals", {{"type", "object"}, {"required", {"id", "address", "arguments", "state"}}}),
-                                          {"401", "403", "429", "500", "503", "507"}, asks_who, json::array{parameter("all", "query", "", json::object{{"type", "string"}, {"enum", json::array{"1"}}})})}};
+                                          {"400", "401", "403", "429", "500", "503", "507"}, asks_who, json::array{parameter("all", "query", "", json::object{{"type", "string"}, {"enum", json::array{"1"}}})})}};
     auto decide = simple("decide_approval", "Allows or refuses a call that waits; the run goes on when all of its are decided.", "assistants",
                          {{"description", "The approval."}, {"content", json_content({{"type", "object"}, {"required", {"approval"}}})}}, {"400", "401", "403", "404", "409", "413", "422", "429", "500", "503", "507"}, asks_who,
                          json::array{parameter("id", "path", "The approval's id.", json::object{{"type", "string"}}, true)});

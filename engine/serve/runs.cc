@@ -73,6 +73,11 @@ void Server::State::add_runs() {
   });
 
   add("GET", "/approvals", "approvals", [this, answer](const std::shared_ptr<Exchange>& exchange, const Identity& who) {
+    // What cannot be read is not left out.
+    const bool is_there = ("&" + exchange->request().query).find("&all") != std::string::npos;
+    if (is_there && exchange->request().parameter("all").value_or("") != "1") {
+      return exchange->respond(problem(Error(ErrorCode::kUsage, "all is 1 or left out"), who, exchange->request().path));
+    }
     answer(exchange, who, [this, exchange, who] {
       auto all = engine_.approvals(exchange->request().parameter("all").value_or("") != "1");
       if (!all) return exchange->respond(problem(all.error(), who, exchange->request().path));

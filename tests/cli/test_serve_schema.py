@@ -31,9 +31,10 @@ def served(binary, cache):
         # Functions that have an answer to whatever their schema allows.
         python = FILES["functions/python/notes.py"]
         kept = python[:python.index("def slow(")]
-        files = dict(FILES, **{"functions/python/notes.py": kept, "functions/ruby/words.rb": RUBY})
+        echo = 'def respond(message, context):\n    return "You said: " + message\n'
+        files = dict(FILES, **{"functions/python/notes.py": kept, "functions/ruby/words.rb": RUBY, "assistants/python/echo.py": echo})
         del files["functions/ruby/stats.rb"]
-        config = "expose: {rest: ['*', prompts/greet, memory]}\n"
+        config = "expose: {rest: ['*', prompts/greet, assistants/echo, memory]}\n"
         server = Served(machine, write_project(machine.folder / "notes", config, files), "--env", "production")
         try:
             assert server.call("words.longest", {"words": ["a"]}, timeout=120).status == 200
