@@ -1,5 +1,6 @@
 #include "sabir/journal/journal.h"
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -571,9 +572,14 @@ Approval read_approval(const store::Statement& row, std::int64_t now) {
   return out;
 }
 
-// Through `where` with its one parameter.
-Result<std::vector<Approval>> select_approvals(store::Connection& connection, std::string_view where, std::string_view parameter) {
-  auto statement = connection.prepare(std::string(kApproval) + std::string(where));
+enum class Which { kWaiting, kAll, kById, kOfRun };
+
+// `parameter` is an id, or a run's.
+Result<std::vector<Approval>> select_approvals(store::Connection& connection, Which which, std::string_view parameter = {}) {
+  static const std::array<std::string, 4> texts = {std::string(kApproval) + "WHERE state = 'waiting' ORDER BY id DESC LIMIT 1000",
+                                                   std::string(kApproval) + "ORDER BY id DESC LIMIT 1000", std::string(kApproval) + "WHERE id = ?",
+                                                   std::string(kApproval) + "WHERE run = ? ORDER BY id"};
+  auto statement = connection.prepare(texts[static_cast<std::size_t>(which)]);
   if (!statement) return fail(std::move(statement.error()));
   if (!parameter.empty()) statement->bind(parameter);
   std::vector<Approval> out;
@@ -616,7 +622,7 @@ Result<void> Journal::suspend(const std::string& run, const std::string& state_j
 Result<std::vector<Approval>> Journal::approvals(bool waiting) {
   std::vector<Approval> out;
   auto done = state_->read([&](store::Connection& connection) -> Result<void> {
-    auto found = select_approvals(connection, waiting ? "WHERE state = 'waiting' ORDER BY id DESC LIMIT 1000" : "ORDER BY id DESC LIMIT 1000", {});
+    auto found = select_approvals(connection, waiting ? Which::kWaiting : Which::kAll);
     if (!found) return fail(std::move(found.error()));
     for (auto& one : *found) {
       if (!waiting || one.state == "waiting") out.push_back(std::move(one));
@@ -632,7 +638,7 @@ Result<Approval> Journal::decide(const std::string& id, bool approved, const std
   State::Job job;
   job.to_disk = true;
   job.body = [id, approved, who, reason, found](store::Connection& connection) -> Result<std::int64_t> {
-    auto rows = select_approvals(connection, "WHERE id = ?", id);
+    auto rows = select_approvals(connection, Which::kById, id);
     if (!rows) return fail(std::move(rows.error()));
     if (rows->empty()) return fail(ErrorCode::kNotFound, "there is no approval '" + id + "'", "`sabir approvals list` shows those that wait.");
     Approval& one = rows->front();
@@ -658,7 +664,7 @@ Result<std::optional<Journal::Suspended>> Journal::take(const std::string& run) 
   State::Job job;
   job.to_disk = true;
   job.body = [this, run, found](store::Connection& connection) -> Result<std::int64_t> {
-    auto approvals = select_approvals(connection, "WHERE run = ? ORDER BY id", run);
+    auto approvals = select_approvals(connection, Which::kOfRun, run);
     if (!approvals) return fail(std::move(approvals.error()));
     for (const auto& one : *approvals) {
       if (one.state == "waiting") return 0;

@@ -230,7 +230,8 @@ Result<Statement> Connection::prepare(std::string_view sql) {
   const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
                                       &statement, nullptr);
   if (code != SQLITE_OK) return fail(error(sqlite3_extended_errcode(db_), "read or write"));
-  idle_.try_emplace(sql);
+  // Not the caller's text, which may be gone by the time that another is looked up.
+  idle_.try_emplace(sqlite3_sql(statement));
   return Statement(this, statement);
 }
 

@@ -58,6 +58,20 @@ TEST_F(Store, ANewStoreIsPrivateToItsOwner) {
 
 TEST_F(Store, SqliteIsFreeOfTheWriteAheadLogResetRace) { EXPECT_GE(sqlite3_libversion_number(), 3051003); }
 
+TEST_F(Store, TextsOfStatementsMayBeGoneWhenAnotherIsPrepared) {
+  auto connection = Connection::open(folder_ / "x.db");
+  ASSERT_TRUE(connection) << connection.error().message;
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 50; ++i) {
+      // Longer than what a string holds in itself.
+      auto statement = (*connection)->prepare("SELECT " + std::to_string(i) + " AS a_name_that_is_long_enough");
+      ASSERT_TRUE(statement) << statement.error().message;
+      ASSERT_TRUE(*statement->step());
+      EXPECT_EQ(statement->integer(0), i);
+    }
+  }
+}
+
 TEST_F(Store, ANewerFormatIsRefusedAndLeftAlone) {
   { ASSERT_TRUE(open_format(file_, two_).has_value()); }
   const auto opened = open_format(file_, one_);

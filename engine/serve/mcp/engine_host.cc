@@ -298,9 +298,9 @@ void EngineHost::read_part(const mcp::WorkPtr& work, const std::string& uri) {
   const auto* resource = offers_.catalogue()->resource(uri);
   // The name is a listed one, so that it leads nowhere else.
   const auto path = offers_.project()->root / "completions" / "prompt_parts" / resource->name;
-  const bool taken = offers_.elsewhere([this, here = alive_, work, uri, path, type = resource->media_type, &loop = engine_.loop()] {
+  const bool taken = offers_.elsewhere([here = alive_, work, uri, path, type = resource->media_type, &loop = engine_.loop()] {
     auto text = read_file(path, std::size_t{4} << 20U);
-    loop.post([this, here, work, uri, type, text = std::move(text)] {
+    loop.post([here, work, uri, type, text = std::move(text)] {
       if (!*here) return;
       if (!text || find_invalid_utf8(*text) != std::string::npos) return mcp::refuse_unknown_resource(*work, uri);
       work->may_keep(5'000, false);

@@ -168,7 +168,7 @@ void McpHttp::post(const std::shared_ptr<net::Exchange>& exchange, const CallCon
   stream.http = exchange;
   stream.is_opening = opens;
   // What runs for a session goes on without its reader, who may take up the stream again.
-  exchange->when_gone([this, here = alive_, weak = std::weak_ptr<Client>(client), id] {
+  exchange->when_gone([here = alive_, weak = std::weak_ptr<Client>(client), id] {
     const auto there = weak.lock();
     if (!*here || !there) return;
     if (const auto found = there->streams.find(id); found != there->streams.end()) {
@@ -256,7 +256,7 @@ void McpHttp::get(const std::shared_ptr<net::Exchange>& exchange, const std::str
   if (stream.http) stream.http->end();
   stream.http = exchange;
   stream.has_begun = false;
-  exchange->when_gone([this, here = alive_, weak = std::weak_ptr<Client>(client), id, raw = exchange.get()] {
+  exchange->when_gone([here = alive_, weak = std::weak_ptr<Client>(client), id, raw = exchange.get()] {
     const auto there = weak.lock();
     if (!*here || !there) return;
     const auto found = there->streams.find(id);
