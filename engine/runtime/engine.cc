@@ -157,6 +157,8 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   setup.effects = &s;
   setup.debug = s.options.debug;
   setup.background = [&s](std::function<void()> work) {
+    // Of an engine that ends nobody waits for what is not built yet, and the threads are gone.
+    if (s.stopping) return;
     if (!s.long_jobs->submit(work)) work();
   };
   setup.requests = [&s](workers::EngineRequest request) { s.handle(std::move(request)); };
