@@ -48,7 +48,6 @@ def test_a_server_s_vectors_are_kept_and_given_again_exactly(embed, machine, pro
         done = embed("a", "bcd", "-m", "server", "--dimensions", "5", "--json", "--record", "vectors", env=KEY)
         assert done.code == 0 and done.json["vectors"] == [[0.1, 0.5, 0.5, 0.5, 0.5], [0.3, 0.5, 0.5, 0.5, 0.5]], done
         assert done.json["model"] == "gpt-test-stand-in" and done.json["usage"] == {"input_tokens": 7, "output_tokens": 0}
-    recorded = (project / "tests/recordings/vectors.json").read_text()
     again = embed("a", "bcd", "-m", "server", "--dimensions", "5", "--json", "--replay", "vectors")
     assert again.json["vectors"] == done.json["vectors"] and again.json["usage"] == done.json["usage"], again
     shown = machine.sabir("recordings", "show", "vectors", cwd=project)
@@ -61,7 +60,9 @@ def test_a_server_s_vectors_are_kept_and_given_again_exactly(embed, machine, pro
         assert done.code == 0, done
     again = embed("a", "bce", "-m", "server", "--dimensions", "5", "--json", "--replay", "vectors")
     assert again.code == 0 and len(again.json["vectors"]) == 2, again
-    assert recorded in (project / "tests/recordings/vectors.json").read_text() or "bcd" in recorded
+    # What was recorded before still answers.
+    again = embed("a", "bcd", "-m", "server", "--dimensions", "5", "--json", "--replay", "vectors")
+    assert again.json["vectors"] == [[0.1, 0.5, 0.5, 0.5, 0.5], [0.3, 0.5, 0.5, 0.5, 0.5]], again
 
 
 def test_what_a_server_answers_wrongly_is_told(embed, project):

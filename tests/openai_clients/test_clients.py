@@ -57,14 +57,17 @@ def chat(served, text, **more):
     return served.ask("POST", "/v1/chat/completions", {"model": "clerk", "messages": [{"role": "user", "content": text}], **more})
 
 
+def last_asked(machine, upstream):
+    """The messages that the server behind the alias was asked with last."""
+    return json.loads(machine.run("curl", "-s", "http://127.0.0.1:%d/requests/ok" % upstream).out)[-1]["body"]["messages"]
+
+
 def test_a_conversation_by_its_previous_response_reaches_the_model_whole(served, machine, upstream):
     ask = lambda body: served.ask("POST", "/v1/responses", {"model": "server", **body})  # noqa: E731
     first = ask({"input": "I am called Grace", "instructions": "Be brief."})
     assert first.status == 200, first
     assert ask({"input": "Who am I?", "previous_response_id": first.json["id"]}).status == 200
-    asked = [one for one in machine.run("curl", "-s", "http://127.0.0.1:%d/requests/ok" % upstream).out and json.loads(
-        machine.run("curl", "-s", "http://127.0.0.1:%d/requests/ok" % upstream).out)]
-    last = asked[-1]["messages"] if "messages" in asked[-1] else asked[-1]["body"]["messages"]
+    last = last_asked(machine, upstream)
     roles = [message["role"] for message in last]
     # Instructions are of one request alone.
     assert roles == ["user", "assistant", "user"] and last[0]["content"] == "I am called Grace" and last[2]["content"] == "Who am I?", last
@@ -78,16 +81,16 @@ def test_what_is_not_openai_s_is_refused_in_openai_s_form(served):
     assert served.ask("GET", "/v1/responses/resp_nothing").json["error"]["code"] == "not_found"
 
 
-def test_turns_of_one_conversation_come_one_after_the_other(served):
+def test_turns_of_one_conversation_come_one_after_the_other(served, machine, upstream):
     from concurrent.futures import ThreadPoolExecutor
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda i: served.ask("POST", "/v1/responses", {"model": "scripted", "input": "turn %d" % i, "conversation": "c1"}), range(4)))
+        answers = list(pool.map(lambda i: served.ask("POST", "/v1/responses", {"model": "server", "input": "turn %d" % i, "conversation": "c1"}), range(4)))
     assert [a.status for a in answers] == [200] * 4
-    kept = [served.ask("GET", "/v1/responses/" + a.json["id"]).json for a in answers]
-    assert len(kept) == 4
-    # Each has another before it: a chain and no fork.
-    again = served.ask("POST", "/v1/responses", {"model": "scripted", "input": "last", "conversation": "c1"})
-    assert again.status == 200, again
+    assert served.ask("POST", "/v1/responses", {"model": "server", "input": "last", "conversation": "c1"}).status == 200
+    # Each has another before it, a chain and no fork: the model sees all of them.
+    last = last_asked(machine, upstream)
+    assert [message["role"] for message in last] == ["user", "assistant"] * 4 + ["user"], last
+    assert sorted(message["content"] for message in last[0:8:2]) == ["turn %d" % i for i in range(4)] and last[8]["content"] == "last", last
 
 
 def test_only_what_is_exposed_is_a_model_outside_development(machine, upstream):
