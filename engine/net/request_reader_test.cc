@@ -101,6 +101,16 @@ TEST(RequestReader, RefusesWhatServersReadDifferently) {
   }
 }
 
+TEST(RequestReader, AnEmptyChunkedBodyComesInAnyPieces) {
+  const std::string text = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n";
+  for (std::size_t step = 1; step < 12; ++step) {
+    const auto got = read(text, step);
+    EXPECT_EQ(got.status, 0) << step;
+    EXPECT_EQ(got.used, text.size()) << step;
+    EXPECT_EQ(got.request.body, "") << step;
+  }
+}
+
 TEST(RequestReader, BoundsHeadAndBody) {
   const std::string head = "GET / HTTP/1.1\r\nHost: a\r\n";
   EXPECT_EQ(read(head + "X: " + std::string(5000, 'a') + "\r\n\r\n").status, 431);
