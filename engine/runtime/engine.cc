@@ -10,6 +10,7 @@
 #include "sabir/base/ids.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "sabir/project/secret_settings.h"
 
 namespace sabir::runtime {
 namespace {
@@ -122,7 +123,9 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   if (!loaded) return fail(std::move(loaded.error()));
   s.project = std::make_shared<const project::Project>(std::move(*loaded));
   for (const auto& warning : s.project->warnings) log(LogLevel::kWarning, warning);
-  s.secrets = std::make_shared<secrets::Secrets>(s.project->root);
+  auto kept = project::read_secret_settings(s.project->root, s.project->environment, s.project->name);
+  if (!kept) return fail(std::move(kept.error()));
+  s.secrets = std::make_shared<secrets::Secrets>(s.project->root, std::move(*kept));
   s.answers = std::make_shared<models::AnswerCache>(s.project->state_dir(), [state = &s](std::string_view text) {
     // What a secret is must be known before it is seen.
     state->learn_secrets();
@@ -289,6 +292,7 @@ std::shared_ptr<const project::Project> Engine::current_project() const {
 }
 
 void Engine::reload() {
+  state_->secrets->refresh();
   state_->loop.post([s = state_.get()] { s->sources_changed({}); });
 }
 

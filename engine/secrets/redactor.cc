@@ -79,8 +79,7 @@ std::string url_alphabet(std::string text) {
 
 }  // namespace
 
-void Redactor::add(std::string_view name, std::string_view value) {
-  if (value.size() < kLeastBytes) return;
+std::vector<std::string> Redactor::forms(std::string_view value) {
   static constexpr const char* kLower = "0123456789abcdef";
   static constexpr const char* kUpper = "0123456789ABCDEF";
   std::vector<std::string> forms = {std::string(value),           percent_encoded(value, kUpper),
@@ -100,8 +99,18 @@ void Redactor::add(std::string_view name, std::string_view value) {
     forms.push_back(core);
     forms.push_back(url_alphabet(core));
   }
+  return forms;
+}
+
+void Redactor::add(std::string_view name, std::string_view value) {
+  if (value.size() < kLeastBytes) return;
+  {
+    // Most are known: the same value is looked up for each call.
+    const std::shared_lock lock(mutex_);
+    if (std::any_of(patterns_.begin(), patterns_.end(), [&](const auto& p) { return p.text == value && p.name == name; })) return;
+  }
   const std::unique_lock lock(mutex_);
-  for (auto& form : forms) {
+  for (auto& form : forms(value)) {
     const bool known = std::any_of(patterns_.begin(), patterns_.end(), [&](const auto& p) { return p.text == form; });
     if (!known) patterns_.push_back({std::move(form), std::string(name)});
   }

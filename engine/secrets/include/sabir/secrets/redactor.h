@@ -16,8 +16,10 @@ class Redactor {
   // Shorter values would turn ordinary words into noise; they are not redacted.
   static constexpr std::size_t kLeastBytes = 6;
 
-  // Knows `value` from now on: plain, as a JSON string's inside, percent-encoded, hexadecimal, and base64 (standard and
-  // URL alphabet, also when it is part of a longer encoded text such as "user:value"). Adding twice is harmless.
+  // How `value` may stand in a text: plain, as a JSON string's inside, percent-encoded, hexadecimal, and base64 (standard and
+  // URL alphabet, also when it is part of a longer encoded text such as "user:value").
+  static std::vector<std::string> forms(std::string_view value);
+  // Knows all forms of `value` from now on. Adding twice is harmless.
   void add(std::string_view name, std::string_view value);
 
   std::string redact(std::string_view text) const;
