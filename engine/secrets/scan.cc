@@ -74,26 +74,6 @@ bool is_marked(std::string_view text, std::size_t at) {
   return text.substr(begin, end - begin).find(kMark) != std::string_view::npos;
 }
 
-// Lines are counted on from the last place, so that a text with many findings is read once.
-class Lines {
- public:
-  Lines(std::string_view text, int first) : text_(text), line_(first) {}
-  int at(std::size_t place) {
-    if (place < seen_) {
-      seen_ = 0;
-      line_ = 1;
-    }
-    line_ += static_cast<int>(std::count(text_.begin() + static_cast<std::ptrdiff_t>(seen_), text_.begin() + static_cast<std::ptrdiff_t>(place), '\n'));
-    seen_ = place;
-    return line_;
-  }
-
- private:
-  std::string_view text_;
-  std::size_t seen_ = 0;
-  int line_;
-};
-
 struct Reading {
   ScanReport report;
   std::set<std::string> known;  // a finding's file, what and beginning: each once in the history
@@ -230,15 +210,20 @@ Scanner::Scanner(const std::vector<std::pair<std::string, std::string>>& values)
 }
 
 void Scanner::text(std::string_view text, int first_line, const std::function<void(int, const std::string&, const std::string&)>& found) const {
-  Lines lines(text, first_line);
+  struct Hit {
+    std::size_t at;
+    std::string what;
+    std::string shown;
+  };
+  std::vector<Hit> hits;
   std::vector<std::pair<std::size_t, std::size_t>> taken;
   const auto is_taken = [&](std::size_t at) { return std::any_of(taken.begin(), taken.end(), [&](const auto& t) { return at >= t.first && at < t.second; }); };
   for (const auto& pattern : patterns_) {
     for (std::size_t at = text.find(pattern.text); at != std::string_view::npos; at = text.find(pattern.text, at + pattern.text.size())) {
       if (is_taken(at) || is_marked(text, at)) continue;
       taken.emplace_back(at, at + pattern.text.size());
-      found(lines.at(at), pattern.what, "");
-      if (taken.size() > kMostFindings) return;
+      hits.push_back({at, pattern.what, ""});
+      if (hits.size() > kMostFindings) break;
     }
   }
   for (const auto& shape : kShapes) {
@@ -249,14 +234,22 @@ void Scanner::text(std::string_view text, int first_line, const std::function<vo
       const auto key = text.substr(at + shape.begins.size(), end - at - shape.begins.size());
       if (key.size() < shape.least || !is_random(key) || is_taken(at) || is_marked(text, at)) continue;
       taken.emplace_back(at, end);
-      found(lines.at(at), shape.what, std::string(shape.begins) + std::string(key.substr(0, 4)) + "…");
-      if (taken.size() > kMostFindings) return;
+      hits.push_back({at, shape.what, std::string(shape.begins) + std::string(key.substr(0, 4)) + "…"});
+      if (hits.size() > kMostFindings) break;
     }
   }
   static constexpr std::string_view kBegin = "-----BEGIN ";
   for (std::size_t at = text.find(kBegin); at != std::string_view::npos; at = text.find(kBegin, at + 1)) {
     const auto rest = text.substr(at + kBegin.size(), 40);
-    if (rest.find("PRIVATE KEY-----") != std::string_view::npos && !is_marked(text, at)) found(lines.at(at), "a private key", "");
+    if (rest.find("PRIVATE KEY-----") != std::string_view::npos && !is_marked(text, at)) hits.push_back({at, "a private key", ""});
+  }
+  std::sort(hits.begin(), hits.end(), [](const Hit& a, const Hit& b) { return a.at < b.at; });
+  std::size_t seen = 0;
+  int line = first_line;
+  for (const auto& hit : hits) {
+    line += static_cast<int>(std::count(text.begin() + static_cast<std::ptrdiff_t>(seen), text.begin() + static_cast<std::ptrdiff_t>(hit.at), '\n'));
+    seen = hit.at;
+    found(line, hit.what, hit.shown);
   }
 }
 

@@ -60,12 +60,20 @@ class AwsPlace final : public Place {
   }
 
   Result<void> set(const std::string& secret, const std::string& value) override {
-    // A new version; the one before stays as AWSPREVIOUS.
-    auto answer = ask("PutSecretValue", {{"SecretId", id(secret)}, {"SecretString", value}, {"ClientRequestToken", token()}}, id(secret));
-    if (!answer && answer.error().code == ErrorCode::kNotFound) {
-      answer = ask("CreateSecret", {{"Name", id(secret)}, {"SecretString", value}, {"ClientRequestToken", token()}}, id(secret));
+    auto known = ask("DescribeSecret", {{"SecretId", id(secret)}}, id(secret));
+    if (!known && known.error().code == ErrorCode::kNotFound) {
+      auto made = ask("CreateSecret", {{"Name", id(secret)}, {"SecretString", value}, {"ClientRequestToken", token()}}, id(secret));
+      if (!made) return fail(std::move(made.error()));
+      return {};
     }
-    if (!answer) return fail(std::move(answer.error()));
+    if (!known) return fail(std::move(known.error()));
+    // AWS keeps what was deleted for a while, under its name.
+    if (const auto* gone = known->if_contains("DeletedDate"); gone && !gone->is_null()) {
+      if (auto back = ask("RestoreSecret", {{"SecretId", id(secret)}}, id(secret)); !back) return fail(std::move(back.error()));
+    }
+    // A new version; the one before stays as AWSPREVIOUS.
+    auto stored = ask("PutSecretValue", {{"SecretId", id(secret)}, {"SecretString", value}, {"ClientRequestToken", token()}}, id(secret));
+    if (!stored) return fail(std::move(stored.error()));
     return {};
   }
 
@@ -125,6 +133,7 @@ class AwsPlace final : public Place {
     }
     const std::string whole = name() + ", " + what + ": " + (type.empty() ? "status " + std::to_string(response->status) : type) + (message.empty() ? "" : ": " + message);
     if (type == "ResourceNotFoundException") return fail(ErrorCode::kNotFound, whole);
+    if (type == "InvalidRequestException" && (message.find("deleted") != std::string::npos || message.find("deletion") != std::string::npos)) return fail(ErrorCode::kNotFound, whole);
     if (type == "AccessDeniedException" || response->status == 403) {
       credentials_.forget();
       return fail(ErrorCode::kNotGranted, whole, "This identity needs secretsmanager:" + action + " for " + what + ".");

@@ -129,7 +129,8 @@ std::string CredentialSource::profile_name() const {
 
 std::map<std::string, std::string> CredentialSource::profile() const {
   auto out = read_profiles(file_of("AWS_CONFIG_FILE", "config"))[profile_name()];
-  for (auto& [key, value] : read_profiles(file_of("AWS_SHARED_CREDENTIALS_FILE", "credentials"))[profile_name()]) out[key] = value;
+  auto keys = read_profiles(file_of("AWS_SHARED_CREDENTIALS_FILE", "credentials"));
+  for (auto& [key, value] : keys[profile_name()]) out[key] = std::move(value);
   return out;
 }
 
