@@ -165,8 +165,10 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
     if (!s.long_jobs->submit(work)) work();
   };
   setup.requests = [&s](workers::EngineRequest request) { s.handle(std::move(request)); };
+  setup.clean = [&s](const std::string& address, Result<protocol::Payload>& said) { s.clean(address, said); };
   setup.output = [&s](const std::string& language, std::string_view line) {
-    const std::string shown = s.secrets->redactor()->redact(line);
+    const auto& redactor = *s.secrets->redactor();
+    const std::string shown = s.functions && s.functions->has_secrets(language) ? redactor.redact_pieces(line) : redactor.redact(line);
     if (s.options.output) {
       s.options.output(language, shown);
     } else {

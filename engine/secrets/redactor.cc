@@ -112,7 +112,8 @@ void Redactor::add(std::string_view name, std::string_view value) {
   const std::unique_lock lock(mutex_);
   for (auto& form : forms(value)) {
     const bool known = std::any_of(patterns_.begin(), patterns_.end(), [&](const auto& p) { return p.text == form; });
-    if (!known) patterns_.push_back({std::move(form), std::string(name)});
+    const bool plain = form == value;
+    if (!known) patterns_.push_back({std::move(form), std::string(name), plain});
   }
   std::stable_sort(patterns_.begin(), patterns_.end(),
                    [](const auto& a, const auto& b) { return a.text.size() > b.text.size(); });
@@ -133,6 +134,28 @@ std::string Redactor::redact(std::string_view text) const {
     }
     next.append(out, from);
     out = std::move(next);
+  }
+  return out;
+}
+
+std::string Redactor::redact_pieces(std::string_view text) const {
+  std::string out = redact(text);
+  const std::shared_lock lock(mutex_);
+  for (const auto& pattern : patterns_) {
+    if (!pattern.plain) continue;
+    const std::string_view value = pattern.text;
+    const std::size_t least = std::max(kLeastBytes, (value.size() + 1) / 2);
+    // A piece of that size has its beginning in the value's first half.
+    for (std::size_t from = 0; from + least <= value.size(); ++from) {
+      std::size_t at = out.find(value.substr(from, least));
+      while (at != std::string::npos) {
+        std::size_t size = least;
+        while (from + size < value.size() && at + size < out.size() && out[at + size] == value[from + size]) ++size;
+        const std::string with = "[secret:" + pattern.name + "]";
+        out.replace(at, size, with);
+        at = out.find(value.substr(from, least), at + with.size());
+      }
+    }
   }
   return out;
 }

@@ -301,6 +301,12 @@ Secrets::~Secrets() = default;
 
 const Settings& Secrets::settings() const { return state_->settings; }
 
+bool Secrets::may_wait() const {
+  std::error_code ec;
+  return std::any_of(state_->places.begin(), state_->places.end(),
+                     [&](const auto& one) { return one.second->is_remote() || std::filesystem::exists(state_->root / one.second->name(), ec); });
+}
+
 void Secrets::refresh() const {
   const std::lock_guard lock(state_->known_mutex);
   state_->known.clear();

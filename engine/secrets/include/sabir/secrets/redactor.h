@@ -23,6 +23,8 @@ class Redactor {
   void add(std::string_view name, std::string_view value);
 
   std::string redact(std::string_view text) const;
+  // The same, and pieces of values: half of one or more, but six bytes at least.
+  std::string redact_pieces(std::string_view text) const;
   // `text`, which was cut off somewhere, without the beginning of a secret at its end: redact() knows whole ones alone.
   std::string_view without_begun(std::string_view text) const;
 
@@ -30,6 +32,7 @@ class Redactor {
   struct Pattern {
     std::string text;
     std::string name;
+    bool plain = false;  // the value itself, not a form of it
   };
   mutable std::shared_mutex mutex_;
   std::vector<Pattern> patterns_;  // longest first

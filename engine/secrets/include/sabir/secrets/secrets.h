@@ -43,6 +43,8 @@ class Secrets {
   // Errors: kSecretMissing (says where to put it), kInvalidArguments for a bad name, kConfig for a file that is readable
   // by others, tracked by git, no regular file, or not a JSON object of strings; a place's own (kUnavailable, kTimeout, kNotGranted).
   Result<std::string> resolve(const std::string& name) const;
+  // Whether resolve() may have to wait for a program or another machine.
+  bool may_wait() const;
   // What other machines said is forgotten: the next resolve() asks again.
   void refresh() const;
 
