@@ -30,6 +30,7 @@ std::string help_page() {
   page += "  secrets list           which keys there are and where from (also: set, scan, doctor, …)\n";
   page += "  serve                  serve the project over HTTP: functions as REST, with OpenAPI\n";
   page += "  tokens list            who may call what is served (also: add, revoke)\n";
+  page += "  ci init                continuous integration: GitHub's workflow, its steps here (run), a hook\n";
   page += "  deploy ENVIRONMENT     bring the project to staging or production\n\n";
   page += head("Around the engine") + "\n";
   page += "  engine run             keep an engine warm for this project (also: status, stop)\n";
