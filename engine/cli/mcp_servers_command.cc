@@ -311,8 +311,8 @@ void add_mcp_server_commands(Command& command, Globals& globals, const std::shar
   add_common(*adding, globals);
   adding->add_option("NAME", added->name, "what to call it").required();
   adding->add_option("WORDS", added->words, "its URL, or -- and the command that starts it").required();
-  adding->add_option("--variable", added->env, "NAME passes a variable on, NAME=VALUE sets it; VALUE may be ${secret:NAME}");
-  adding->add_option("--header", added->headers, "'Name: value' for a URL; the value may be ${secret:NAME}");
+  adding->add_option("--variable", added->env, "NAME passes a variable on, NAME=VALUE sets it; VALUE may be ${secret:NAME}").one_each();
+  adding->add_option("--header", added->headers, "'Name: value' for a URL; the value may be ${secret:NAME}").one_each();
   adding->add_option("--prefix", added->prefix, "of its functions' addresses (default: its name)");
   adding->callback(action([&globals, added] { add_server(globals, *added); }));
 }

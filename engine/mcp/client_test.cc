@@ -27,7 +27,7 @@ class ClientTest : public testing::Test {
   void answer(const std::string& result) { client->receive(make_result(std::to_string(last().request), result)); }
   void refuse(int code, const std::string& message, const std::string& data = {}) { client->receive(make_error(std::to_string(last().request), {code, message, data})); }
   void connect() {
-    client->connect([this](Result<void> outcome) { connected = std::move(outcome); });
+    client->connect([this](Result<void> agreed) { connected = std::move(agreed); });
   }
   void connect_newer(bool over_http = false) {
     make({}, over_http);
