@@ -300,7 +300,7 @@ void Client::call_answered(const CallPtr& call, Result<std::string> result) {
     if (type == "\"input_required\"") return input_required(call, *result);
     if (type && *type != "\"complete\"") return finish(call, fail(ErrorCode::kProtocol, options_.server + " answers with a result of a kind that is not known"));
   }
-  finish(call, value_of_result(*result, options_.server + "'s tool " + harmless(call->tool.name, 100)));
+  finish(call, value_of_result(*result, "the tool " + harmless(call->tool.name, 100) + " of " + options_.server));
 }
 
 void Client::input_required(const CallPtr& call, std::string_view result) {

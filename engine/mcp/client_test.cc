@@ -208,7 +208,7 @@ TEST_F(ClientTest, ResultsBecomeValues) {
   EXPECT_EQ(value(R"({"content":[{"type":"text","text":"a"},{"type":"text","text":"b\""}]})"), R"("a\nb\"")");
   EXPECT_EQ(value(R"({"content":[]})"), R"("")");
   EXPECT_EQ(value(R"({"content":[{"type":"image","data":"AA==","mimeType":"image/png"}]})"), R"({"content":[{"type":"image","data":"AA==","mimeType":"image/png"}]})");
-  EXPECT_EQ(value(R"({"content":[{"type":"text","text":"no such city"}],"isError":true})"), "the server's tool add: no such city");
+  EXPECT_EQ(value(R"({"content":[{"type":"text","text":"no such city"}],"isError":true})"), "the tool add of the server: no such city");
   EXPECT_EQ(outcome->error().code, ErrorCode::kFunctionError);
   EXPECT_THAT(value(R"({"content":3})"), HasSubstr("no list"));
   outcome.reset();

@@ -257,7 +257,7 @@ void Connection::run(CallId id) {
   }
   if (state_ == State::kStarting || is_listing_) return;
   const auto tool = std::find_if(tools_.begin(), tools_.end(), [&](const auto& one) { return one.name == own.call.tool; });
-  const std::string shown = shown_ + "'s tool " + mcp::harmless(own.call.tool, 100);
+  const std::string shown = "the tool " + mcp::harmless(own.call.tool, 100) + " of " + shown_;
   if (tool == tools_.end()) return finish(id, fail(ErrorCode::kUnavailable, shown + " is not offered any more", "sabir mcp servers shows what is."));
   if (!tool->problem.empty()) return finish(id, fail(ErrorCode::kUnavailable, shown + " cannot be called: " + tool->problem));
   if (own.pins->consent(server_->name, *tool) != Consent::kGiven) {
@@ -304,7 +304,7 @@ void Connection::cancel(CallId id, ErrorCode code, const std::string& reason) {
   if (found->second.number != 0 && client_) client_->cancel(found->second.number, reason);
   const std::string tool = mcp::harmless(found->second.call.tool, 100);
   const bool waits = found->second.number == 0;
-  finish(id, fail(code, (code == ErrorCode::kTimeout ? shown_ + "'s tool " + tool : "the call of " + shown_ + "'s tool " + tool + " was cancelled") + ": " + reason +
+  finish(id, fail(code, (code == ErrorCode::kTimeout ? "the tool " + tool + " of " + shown_ : "the call of the tool " + tool + " of " + shown_ + " was cancelled") + ": " + reason +
                             (waits && code == ErrorCode::kTimeout ? "; the server was still starting" : ""),
                   code == ErrorCode::kTimeout ? "Raise its timeout in config/mcp.yml." : ""));
 }

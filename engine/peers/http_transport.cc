@@ -325,7 +325,8 @@ void HttpTransport::abandon(mcp::RequestId request) {
 
 void HttpTransport::opened(const mcp::Client& client) {
   shared_->revision = mcp::name_of(*client.revision());
-  if (mcp::is_stateless(*client.revision()) || !client.tells_changes()) return;
+  if (mcp::is_stateless(*client.revision())) return;
+  // Changes come there, and what a server asks without saying for which call.
   begin(0, [revision = shared_->revision](const std::shared_ptr<Exchange>& exchange) { exchange->listen(revision); });
 }
 

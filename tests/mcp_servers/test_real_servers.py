@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from harness import node, write
+from mcp_project import Raw
 from servers_project import EVERYTHING, PACKAGES, PROGRAMS, call, free_port, project, python_server, serve, trust
 
 pytestmark = pytest.mark.skipif(not EVERYTHING.is_file() or not PACKAGES.is_dir(), reason="CI=true script/setup installs the servers")
@@ -61,8 +62,25 @@ def test_fastmcp_with_the_newest_revision_that_both_know(machine, transport):
     trust(machine, folder, "notes")
     assert call(machine, folder, "notes.add", a=40, b=2) in (42, {"result": 42})
     assert machine.sabir("mcp", "servers", "--json", cwd=folder).json["servers"][0]["revision"] == "2026-07-28"
+
+
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_a_servers_question_reaches_the_person_who_can_be_asked(machine, transport):
+    folder = project(machine, {"notes": dict(entry(machine, "fastmcp_server.py", transport), revision="2025-11-25")})
+    trust(machine, folder, "notes")
     nobody = call(machine, folder, "notes.ask_name")
-    assert "nobody can be asked" in nobody["message"]
+    assert nobody["type"] == "function_error"
+    client = Raw(machine, folder)
+    client.open(capabilities={"elicitation": {}})
+    client.send({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {"name": "ask_name", "arguments": {}}})
+    asked = client.receive(60)
+    while asked.get("method") != "elicitation/create":
+        asked = client.receive(60)
+    assert asked["params"]["message"] == "What is your name?"
+    client.send({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"value": "Ann"}}})
+    answer = client.receive(60)
+    assert answer["id"] == 99 and "hello Ann" in json.dumps(answer["result"]), answer
+    client.close()
 
 
 def test_every_language_and_every_door_reaches_them(machine):

@@ -3,6 +3,7 @@ import sys
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel
 
@@ -29,7 +30,7 @@ def delete_order(id: int) -> str:
 @server.tool()
 def fail(why: str) -> str:
     """Fails."""
-    raise ValueError(why)
+    raise ToolError(why)
 
 
 @server.tool(annotations=ToolAnnotations(readOnlyHint=True))
