@@ -11,6 +11,7 @@ namespace sabir::peers {
 namespace {
 
 constexpr std::size_t kMostThreads = 64;
+constexpr std::size_t kMostWaiting = 1000;
 constexpr std::size_t kMostAnswer = std::size_t{32} << 20U;
 constexpr int kMostTries = 4;               // of one request, with another token each time
 constexpr int kMostResumptions = 8;         // without a message between them
@@ -18,6 +19,7 @@ constexpr std::chrono::milliseconds kPause{1000};        // before a stream is t
 constexpr std::chrono::milliseconds kLongestPause{60'000};
 constexpr std::chrono::hours kLongest{24};  // an exchange ends by its caller's deadline
 constexpr std::chrono::milliseconds kFarewell{2000};
+constexpr std::chrono::milliseconds kNotice{10'000};     // for what is not answered
 
 bool is_events(const net::HttpResponse& head) { return head.header("content-type").starts_with("text/event-stream"); }
 
@@ -106,7 +108,7 @@ struct HttpTransport::Exchange {
     out.headers.insert(out.headers.end(), headers.begin(), headers.end());
     out.first_byte_timeout = std::chrono::milliseconds(0);
     out.idle_timeout = std::chrono::milliseconds(0);
-    out.total_timeout = kLongest;
+    out.total_timeout = verb == "POST" && request == 0 ? kNotice : std::chrono::milliseconds(kLongest);
     out.most_body_bytes = std::size_t{1} << 40U;  // each event and each JSON answer has a bound of its own
     out.cancelled = cancelled;
     return out;
@@ -305,19 +307,38 @@ void HttpTransport::ended(ThreadId id) {
   if (found == running_.end()) return;
   found->second.thread.join();
   running_.erase(found);
+  if (id == notifying_) {
+    notifying_ = 0;
+    while (notifying_ == 0 && !waiting_.empty() && !is_closing_) {
+      auto next = std::move(waiting_.front());
+      waiting_.pop_front();
+      send(std::move(next));
+    }
+  }
   if (running_.empty() && closed_) std::exchange(closed_, nullptr)();
 }
 
 void HttpTransport::send(mcp::ClientMessage message) {
   if (is_closing_) return;
+  // Requests overtake each other as they like, but nothing overtakes "initialized", a cancellation or an answer.
+  if (notifying_ != 0 && waiting_.size() < kMostWaiting) {
+    waiting_.push_back(std::move(message));
+    return;
+  }
   const auto id = message.request;
-  if (begin(id, [message = std::move(message)](const std::shared_ptr<Exchange>& exchange) { exchange->deliver(message); }) || id == 0) return;
+  const auto thread = next_;
+  if (begin(id, [message = std::move(message)](const std::shared_ptr<Exchange>& exchange) { exchange->deliver(message); })) {
+    if (id == 0) notifying_ = thread;
+    return;
+  }
+  if (id == 0) return;
   shared_->loop.post([kept = shared_, id] {
     if (kept->owner) kept->events.undelivered(id, Error(ErrorCode::kBusy, "more than " + std::to_string(kMostThreads) + " requests are open at " + kept->shown(), "Try again later."), false);
   });
 }
 
 void HttpTransport::abandon(mcp::RequestId request) {
+  std::erase_if(waiting_, [&](const auto& message) { return message.request == request; });
   for (auto& [id, one] : running_) {
     if (one.request == request) *one.cancelled = true;
   }
@@ -332,6 +353,7 @@ void HttpTransport::opened(const mcp::Client& client) {
 
 void HttpTransport::close(std::function<void()> done) {
   is_closing_ = true;
+  waiting_.clear();
   for (auto& [id, one] : running_) *one.cancelled = true;
   if (!shared_->has_lost && !shared_->session_now().empty()) {
     begin(0, [revision = shared_->revision](const std::shared_ptr<Exchange>& exchange) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,6 +44,8 @@ class HttpTransport : public Transport {
   std::map<ThreadId, Running> running_;
   ThreadId next_ = 1;
   bool is_closing_ = false;
+  ThreadId notifying_ = 0;                   // the exchange of a notification or an answer: what follows waits for its end
+  std::deque<mcp::ClientMessage> waiting_;
   std::function<void()> closed_;
 };
 
