@@ -35,6 +35,7 @@ std::string help_page() {
   page += head("Around the engine") + "\n";
   page += "  engine run             keep an engine warm for this project (also: status, stop)\n";
   page += "  mcp                    serve the project to an MCP client over standard input and output\n";
+  page += "  mcp servers            servers of MCP whose tools are functions here (also: trust, login, logout, add)\n";
   page += "  attach                 serve one SDK over an inherited socket; SDKs start it themselves\n";
   page += "  conformance            check a language worker against the protocol\n";
   page += "  sdk path LANGUAGE      where the SDK of a language lies\n\n";

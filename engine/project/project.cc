@@ -249,6 +249,7 @@ Result<Project> load(const fs::path& root, const std::string& environment, const
   project.name = project.root.filename().string();
   project.inputs.contents.insert(project.root / "sabir.yml");
   if (auto ok = read_config(project, languages); !ok) return fail(std::move(ok.error()));
+  if (auto ok = read_mcp_servers(project); !ok) return fail(std::move(ok.error()));
   if (auto ok = walk_tree(project, languages); !ok) return fail(std::move(ok.error()));
   for (const auto& source : project.sources) {
     auto& order = project.preference;

@@ -62,9 +62,9 @@ Engine::State::~State() {
     std::error_code ec;
     if (!published.empty()) fs::remove(published, ec);
     clients.clear();
-    functions->shutdown([&stopped] { stopped.set_value(); });
+    functions->shutdown([this, &stopped] { mcp->shutdown([&stopped] { stopped.set_value(); }); });
   });
-  stopped.get_future().wait_for(std::chrono::seconds(5));
+  stopped.get_future().wait_for(std::chrono::seconds(8));
   if (local) local->shutdown();
   // Jobs wait for what runs; their replies go to a loop that still turns.
   long_jobs.reset();
@@ -76,6 +76,7 @@ Engine::State::~State() {
   std::promise<void> cleared;
   loop.post([this, &cleared] {
     functions.reset();
+    mcp.reset();
     cleared.set_value();
   });
   cleared.get_future().wait();
@@ -187,6 +188,18 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
       if (const char* value = std::getenv(name.get_string().c_str())) setup.environment[std::string(name.get_string())] = value;
     }
   }
+  peers::ServersSetup servers;
+  servers.root = s.project->root;
+  servers.state_dir = s.project->state_dir();
+  servers.secrets = s.secrets;
+  servers.said = [](const std::string& server, std::string_view level, std::string_view text) {
+    const bool is_bad = level == "warning" || level == "error" || level == "critical" || level == "alert" || level == "emergency";
+    log(is_bad ? LogLevel::kWarning : level == "debug" ? LogLevel::kDebug : LogLevel::kInfo, "[mcp " + server + "] " + std::string(text));
+  };
+  servers.tools_changed = [&s](const std::string&) { s.tools_changed(); };
+  s.mcp = std::make_unique<McpFunctions>(s.loop, std::move(servers));
+  s.mcp->configure(*s.project);
+  setup.provider = s.mcp.get();
   s.functions = std::make_unique<functions::Functions>(s.loop, std::move(setup));
   s.registry = s.functions->registry();
   // Before anything is seen that might hold one.
@@ -194,6 +207,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   s.observe_prompts();
   if (auto opened = s.open_recordings(); !opened) return fail(std::move(opened.error()));
   s.thread = std::thread([&s] { s.loop.run(); });
+  s.ask_mcp_servers();
   return std::unique_ptr<Engine>(new Engine(std::move(state)));
 }
 

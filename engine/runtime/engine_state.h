@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "client_session.h"
+#include "mcp_functions.h"
 #include "sabir/assistants/runner.h"
 #include "sabir/completions/renderer.h"
 #include "sabir/completions/tokens.h"
@@ -164,6 +165,10 @@ struct Engine::State : functions::EffectLog {
   void sources_changed(std::set<std::string> paths);
   void read_again(Reading& next) const;
   void go_over(Reading& next);
+  // The tools of servers of MCP are others than the registry has.
+  void tools_changed();
+  // Servers of MCP whose tools nobody knows are asked for them, as long as a person would wait for that; before anything is called.
+  void ask_mcp_servers();
   void watch_sources();
   Result<void> start_watching();
 
@@ -207,6 +212,7 @@ struct Engine::State : functions::EffectLog {
   std::unique_ptr<Jobs> jobs;       // short blocking work: memory, prompts, builds
   std::unique_ptr<Jobs> long_jobs;  // models, assistants, and prompts that call functions, of callers outside any worker
   std::map<int, std::unique_ptr<Jobs>> deeper_jobs;  // the same of functions, by their depth; the loop's
+  std::unique_ptr<McpFunctions> mcp;
   std::unique_ptr<functions::Functions> functions;
   std::set<std::unique_ptr<ClientSession>> clients;
   std::unique_ptr<SourceWatcher> watcher;     // while listening or watching

@@ -99,6 +99,10 @@ void Engine::State::handle(workers::EngineRequest request) {
     request.reply(object_result(told));
     return;
   }
+  if (request.method == "mcp.servers" && request.caller->depth == 0) {
+    request.reply(object_result({{"servers", mcp->status(served ? *served : *project)}}));
+    return;
+  }
   if (request.method == "recordings.use" && request.caller->depth == 0) {
     const auto params = parse_json(request.params);
     if (recordings) recordings->use(std::string(params && params->is_object() ? string_or(params->get_object(), "name") : ""));

@@ -17,6 +17,7 @@
 #include "sabir/base/inputs.h"
 #include "sabir/base/json.h"
 #include "sabir/project/environment.h"
+#include "sabir/project/mcp_servers.h"
 #include "sabir/project/mcp_settings.h"
 #include "sabir/project/origin.h"
 #include "sabir/project/serving.h"
@@ -152,6 +153,7 @@ struct Project {
   std::vector<IsolationRule> isolation;      // the most specific first
   Tracing tracing;
   McpSettings mcp;
+  std::vector<McpServer> mcp_servers;         // of config/mcp.yml, in its order
   Serving serving;
   Exposure exposure;
   int timeout_ms = 0;                        // of one call; 0 = the engine's default
@@ -201,10 +203,11 @@ using Positions = std::map<std::string, std::pair<int, int>>;
 // ${NAME:-default} is filled in from the process's environment before a plain scalar's type is decided ($${ is a literal
 // ${). Anchors, aliases and merge keys work, with bounds on depth (64), size (1 MiB) and what aliases may grow it to.
 // Errors: kConfig at file:line:column.
-Result<json::value> parse_yaml(std::string_view text, const std::string& file, Positions* positions = nullptr);
+enum class SecretNames { kRefused, kKept };  // whether ${secret:NAME} stays as it is, for whoever knows secrets
+Result<json::value> parse_yaml(std::string_view text, const std::string& file, Positions* positions = nullptr, SecretNames secrets = SecretNames::kRefused);
 
 // parse_yaml of a file; errors show its path from the project's root where it lies in one. Errors: kNotFound, kIo, kConfig.
-Result<json::value> read_yaml(const std::filesystem::path& path, Positions* positions = nullptr);
+Result<json::value> read_yaml(const std::filesystem::path& path, Positions* positions = nullptr, SecretNames secrets = SecretNames::kRefused);
 
 // (line, column) of `pointer` or of its nearest ancestor that has one; (0, 0) when there is none.
 std::pair<int, int> position_of(const Positions& positions, std::string pointer);
