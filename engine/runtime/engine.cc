@@ -156,6 +156,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   setup.build_cache = s.options.cache / "build";
   setup.effects = &s;
   setup.debug = s.options.debug;
+  setup.failed = s.options.failed;
   setup.background = [&s](std::function<void()> work) {
     // Of an engine that ends nobody waits for what is not built yet, and the threads are gone.
     if (s.stopping) return;
@@ -184,6 +185,14 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   }
   s.functions = std::make_unique<functions::Functions>(s.loop, std::move(setup));
   s.registry = s.functions->registry();
+  s.disabled = functions::DisabledFunctions(s.project->state_dir());
+  s.disabled_stamp = stamp_of_content(s.disabled.file()).text;
+  auto disabled = s.disabled.read();
+  if (!disabled) return fail(std::move(disabled.error()));
+  s.disabled_now = std::move(*disabled);
+  s.registry = functions::Registry::with_disabled(s.registry, s.disabled_now, s.disabled.file());
+  if (!s.disabled_now.empty()) s.functions->replace(s.project, s.registry, {}, {});
+  s.look_for_disabled();
   // Before anything is seen that might hold one.
   s.learn_secrets();
   s.observe_prompts();

@@ -788,4 +788,31 @@ PoolStats Pool::stats() const {
   return out;
 }
 
+PoolStats Pool::details() const {
+  const auto now = Clock::now();
+  const auto since = [now](Clock::time_point then) { return duration_cast<milliseconds>(now - then); };
+  PoolStats out = stats();
+  for (const CallId id : state_->queue.waiting()) {
+    const auto found = state_->calls.find(id);
+    if (found != state_->calls.end()) out.oldest_wait = std::max(out.oldest_wait, since(found->second->queued_at));
+  }
+  if (state_->start_failure) out.start_failure = state_->start_failure->message;
+  out.left_alone = state_->history.refused();
+  for (const auto& slot : state_->slots) {
+    WorkerStats one;
+    one.pid = slot->worker->pid();
+    one.in_flight = slot->in_flight.size();
+    one.calls = slot->calls;
+    one.age = since(slot->born);
+    one.state = slot->worker->state() == Worker::State::kStarting ? "starting" : slot->retiring || slot->draining ? "leaving" : slot->in_flight.empty() ? "ready" : "busy";
+    if (!slot->in_flight.empty()) {
+      one.running_for = since(slot->head_since);
+      const auto head = state_->calls.find(slot->in_flight.front().call);
+      if (head != state_->calls.end()) one.running = head->second->address();
+    }
+    out.each.push_back(std::move(one));
+  }
+  return out;
+}
+
 }  // namespace sabir::workers
