@@ -200,7 +200,7 @@ struct Functions::State {
     entry.route = route;
     entry.begun = now;
     entry.inside = in_process.call({route->inside, route->address(), std::move(request.arguments.json),
-                                    route->callee->context_parameter.empty() ? std::string() : workers::context_json(request.context), now,
+                                    route->callee->context_parameter.empty() ? std::string() : workers::context_json(request.context),
                                     std::min(request.deadline, now + route->own), route->callee->read},
                                    [this, id](Result<protocol::Payload> outcome, Clock::time_point ended) { finish_inside(id, std::move(outcome), ended); });
     return id;
@@ -334,8 +334,7 @@ struct Functions::State {
     }
     if (route->project == setup.project && route->function) route->inside = *target;
     InProcess::Call call{*target, route->address(), std::move(*arguments),
-                         route->callee->context_parameter.empty() ? std::string() : workers::context_json(spec.context), Clock::now(), spec.deadline,
-                         route->callee->read};
+                         route->callee->context_parameter.empty() ? std::string() : workers::context_json(spec.context), spec.deadline, route->callee->read};
     entry.inside = in_process.call(std::move(call), [done = std::move(events.done)](Result<protocol::Payload> outcome, Clock::time_point) { done(std::move(outcome)); });
   }
 };

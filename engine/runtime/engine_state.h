@@ -212,6 +212,7 @@ struct Engine::State : functions::EffectLog {
   std::mutex tokenizers_mutex;
   std::map<std::string, Result<std::shared_ptr<const completions::LocalTokenizer>>> tokenizers;  // by file and its last change
   std::int64_t switches_seen = -1;  // of the models that are loaded
+  std::chrono::steady_clock::time_point switches_looked{};
   secrets::Grants grants;
   std::mutex learning;
   std::shared_ptr<const functions::Registry> learned_registry;
