@@ -44,7 +44,7 @@ class Terminal:
         self.lock = threading.Lock()
         self.status = None
         # The emulator knows what screen-256color is asked for, and not all of xterm's.
-        environment = dict(machine.env, **dict({"TERM": "screen-256color"}, **(env or {})))
+        environment = dict(machine.env, LINES="24", COLUMNS="80", **dict({"TERM": "screen-256color"}, **(env or {})))
         self.before = None
         self.pid, self.master = pty.fork()
         if self.pid == 0:

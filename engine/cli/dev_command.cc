@@ -209,8 +209,10 @@ class LineFace final : public DevFace {
 
  private:
   void show(json::object event) override {
-    if (as_json_) return print(compact_json(event));
-    if (const auto text = plain_text(event); !text.empty()) print(text);
+    if (as_json_) print(compact_json(event));
+    else if (const auto text = plain_text(event); !text.empty()) print(text);
+    // Nobody reads any more.
+    if (!std::cout) quits_ = true;
   }
   void show_health(const json::object& before, json::object stats) override {
     for (auto& event : health_events(before, stats)) show(std::move(event));

@@ -74,6 +74,8 @@ Result<DisabledFunctions::ByAddress> parse_disabled(std::string_view text, const
 }
 
 Result<DisabledFunctions::ByAddress> DisabledFunctions::read() const {
+  std::error_code ec;
+  if (!std::filesystem::exists(file_, ec) && !ec) return ByAddress();
   auto text = read_file(file_, kMostRead);
   if (!text && text.error().code == ErrorCode::kNotFound) return ByAddress();
   if (!text) return fail(std::move(text.error()));

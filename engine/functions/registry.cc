@@ -116,13 +116,9 @@ std::shared_ptr<const Registry> Registry::build(const project::Project& project,
   return registry;
 }
 
-std::shared_ptr<const Registry> Registry::with_disabled(std::shared_ptr<const Registry> registry, const DisabledFunctions::ByAddress& disabled,
-                                                        const std::filesystem::path& file) {
+std::shared_ptr<const Registry> Registry::with_disabled(std::shared_ptr<const Registry> registry, const DisabledFunctions::ByAddress& disabled) {
+  if (disabled.empty() && std::none_of(registry->functions_.begin(), registry->functions_.end(), [](const Function& function) { return function.disabled != nullptr; })) return registry;
   auto out = std::make_shared<Registry>(*registry);
-  std::error_code error;
-  out->inputs_.contents.erase(file);
-  out->inputs_.missing.erase(file);
-  out->inputs_.add(file, std::filesystem::exists(file, error));
   for (auto& function : out->functions_) {
     const auto found = disabled.find(function.language + "/" + function.address);
     function.disabled = found == disabled.end() ? nullptr : found->second;

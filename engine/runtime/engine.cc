@@ -120,6 +120,9 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   s.languages = std::move(*languages);
   auto loaded = project::load(s.options.root, s.options.environment, s.languages);
   if (!loaded) return fail(std::move(loaded.error()));
+  s.disabled = functions::DisabledFunctions(loaded->state_dir());
+  std::error_code missing;
+  loaded->inputs.add(s.disabled.file(), fs::exists(s.disabled.file(), missing));
   s.project = std::make_shared<const project::Project>(std::move(*loaded));
   for (const auto& warning : s.project->warnings) log(LogLevel::kWarning, warning);
   s.secrets = std::make_shared<secrets::Secrets>(s.project->root);
@@ -185,12 +188,11 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   }
   s.functions = std::make_unique<functions::Functions>(s.loop, std::move(setup));
   s.registry = s.functions->registry();
-  s.disabled = functions::DisabledFunctions(s.project->state_dir());
   s.disabled_stamp = stamp_of_content(s.disabled.file()).text;
   auto disabled = s.disabled.read();
   if (!disabled) return fail(std::move(disabled.error()));
   s.disabled_now = std::move(*disabled);
-  s.registry = functions::Registry::with_disabled(s.registry, s.disabled_now, s.disabled.file());
+  s.registry = functions::Registry::with_disabled(s.registry, s.disabled_now);
   if (!s.disabled_now.empty()) s.functions->replace(s.project, s.registry, {}, {});
   s.look_for_disabled();
   // Before anything is seen that might hold one.

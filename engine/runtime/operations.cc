@@ -142,7 +142,7 @@ void Engine::State::take_disabled(functions::DisabledFunctions::ByAddress now) {
   disabled_now = std::move(now);
   {
     const std::lock_guard lock(registry_mutex);
-    registry = functions::Registry::with_disabled(registry, disabled_now, disabled.file());
+    registry = functions::Registry::with_disabled(registry, disabled_now);
   }
   functions->replace(served ? served : project, registry, {}, {});
   // Who lists functions lists them anew.

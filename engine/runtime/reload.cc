@@ -256,7 +256,7 @@ void Engine::State::go_over(Reading& next) {
   reading = false;
   ReloadReport report;
   if (next.registry) {
-    if (!disabled_now.empty()) next.registry = functions::Registry::with_disabled(next.registry, disabled_now, disabled.file());
+    if (!disabled_now.empty()) next.registry = functions::Registry::with_disabled(next.registry, disabled_now);
     report.changes = changes_between(*registry, *next.registry);
     const auto& before = registry->unavailable();
     for (const auto& missing : next.registry->unavailable()) {

@@ -209,7 +209,10 @@ Result<std::unique_ptr<Screen>> Screen::open() {
     ::dup2(s.stray[1], STDERR_FILENO);
     rescue.stray = s.stray[0];
   }
-  return std::unique_ptr<Screen>(new Screen(std::move(state)));
+  auto screen = std::unique_ptr<Screen>(new Screen(std::move(state)));
+  // The window itself knows better than LINES and COLUMNS of whatever shell.
+  screen->resized();
+  return screen;
 }
 
 Size Screen::size() const {

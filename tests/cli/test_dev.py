@@ -336,6 +336,20 @@ def test_in_a_pipe_it_says_plain_lines(machine, notes):
     assert all("\x1b" not in line for line in dev.lines)
 
 
+def test_it_ends_with_whoever_reads_it(machine, notes):
+    dev = Lines(machine, notes)
+    port = int(re.search(r":(\d+) serves", dev.until("serves")).group(1))
+    dev.process.stdout.close()
+    begin = time.monotonic()
+    while dev.process.poll() is None and time.monotonic() - begin < SOON:
+        try:
+            call(port, "slugify", text="x")
+        except OSError:
+            pass
+        time.sleep(0.1)
+    assert dev.process.poll() == 0
+
+
 def test_json_is_one_object_for_each_event(machine, notes):
     dev = Lines(machine, notes, "--json")
     ready = json.loads(dev.until('"ready"'))

@@ -53,9 +53,8 @@ class Registry {
   // The functions of the languages in `frozen` stay as `previous` has them, whatever the sources say now.
   static std::shared_ptr<const Registry> build(const project::Project& project, const std::vector<project::Language>& languages,
                                                const Registry* previous = nullptr, const std::set<std::string>& frozen = {});
-  // The same with these functions disabled, and no others; `file` tells which.
-  static std::shared_ptr<const Registry> with_disabled(std::shared_ptr<const Registry> registry, const DisabledFunctions::ByAddress& disabled,
-                                                       const std::filesystem::path& file);
+  // The same with these functions disabled, and no others.
+  static std::shared_ptr<const Registry> with_disabled(std::shared_ptr<const Registry> registry, const DisabledFunctions::ByAddress& disabled);
   // The files that read well in `previous` and do not now, by language.
   std::map<std::string, std::vector<Error>> newly_broken(const Registry& previous) const;
 
