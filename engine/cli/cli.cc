@@ -113,6 +113,7 @@ int run(int argc, char** argv) {
   add_usage_command(app, globals);
   add_trace_command(app, globals);
   add_secret_commands(app, globals);
+  add_ci_commands(app, globals);
   add_recording_commands(app, globals);
   add_mcp_command(app, globals);
   if (!first.empty() && first.front() != '-') {

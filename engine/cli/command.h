@@ -74,6 +74,7 @@ void add_model_commands(Command& app, Globals& globals);      // model list | pu
 void add_usage_command(Command& app, Globals& globals);       // usage
 void add_trace_command(Command& app, Globals& globals);       // trace
 void add_secret_commands(Command& app, Globals& globals);     // secrets list | get | set | rm
+void add_ci_commands(Command& app, Globals& globals);         // ci init | run | hook
 void add_mcp_command(Command& app, Globals& globals);         // mcp
 
 std::string help_page();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 
+#include "filled_template.h"
 #include "sabir/base/file.h"
 #include "sabir/base/ids.h"
 #include "sabir/base/json.h"
@@ -24,7 +25,6 @@ namespace {
 
 constexpr std::size_t kLongestName = 100;
 constexpr std::size_t kLargestFile = std::size_t{1} << 20U;
-constexpr std::uint64_t kFuel = 1'000'000;
 constexpr int kFormat = 1;
 
 struct TemplateFile {
@@ -276,36 +276,7 @@ class Staging {
   bool kept_ = false;
 };
 
-class Templates {
- public:
-  explicit Templates(json::object context) : context_(json::serialize(context)) {
-    handle_.reset(sb_templates_new([](void*, sb_str, sb_str*) { return 0; }, nullptr, kFuel));
-  }
-
-  Result<std::string> render(const std::string& name, const std::string& text) {
-    sb_buf out{};
-    const int status = sb_templates_render_text(handle_.get(), {name.data(), name.size()}, {text.data(), text.size()},
-                                                {context_.data(), context_.size()}, &out);
-    std::string result(out.data == nullptr ? "" : out.data, out.size);
-    sb_free(out);
-    if (status != 0) {
-      return fail(Error(ErrorCode::kTemplate, "the project template does not render: " + result,
-                        "The engine's own files are damaged; install it again.")
-                      .at(name));
-    }
-    if (!result.empty() && result.back() != '\n') result += '\n';
-    return result;
-  }
-
- private:
-  struct Free {
-    void operator()(sb_templates* handle) const { sb_templates_free(handle); }
-  };
-  std::string context_;
-  std::unique_ptr<sb_templates, Free> handle_;
-};
-
-Result<void> write_one(const fs::path& source, const fs::path& target, const TemplateFile& file, Templates& templates) {
+Result<void> write_one(const fs::path& source, const fs::path& target, const TemplateFile& file, FilledTemplates& templates) {
   auto text = read_file(source / file.from, kLargestFile);
   if (!text) return fail(std::move(text.error()));
   if (file.rendered) {
@@ -378,7 +349,8 @@ Result<NewProjectReport> new_project(const NewProjectOptions& options) {
   for (const auto& language : manifest->languages) {
     context[language] = std::find(report.languages.begin(), report.languages.end(), language) != report.languages.end();
   }
-  Templates templates(std::move(context));
+  fill_for_ci(context, report.languages);
+  FilledTemplates templates(std::move(context));
 
   Staging staging;
   if (auto ok = staging.open(*target); !ok) return fail(std::move(ok.error()));
