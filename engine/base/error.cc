@@ -18,6 +18,7 @@ constexpr std::array kNames = {
     Named{ErrorCode::kLoadFailed, "load_failed"},
     Named{ErrorCode::kBuildFailed, "build_failed"},
     Named{ErrorCode::kUnavailable, "unavailable"},
+    Named{ErrorCode::kDisabled, "disabled"},
     Named{ErrorCode::kTimeout, "timeout"},
     Named{ErrorCode::kCancelled, "cancelled"},
     Named{ErrorCode::kBusy, "busy"},

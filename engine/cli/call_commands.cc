@@ -160,6 +160,10 @@ void show_function(const json::object& function, const std::filesystem::path& ro
   row("file", text("file") + ":" + json::serialize(function.at("line")));
   row("language", text("language"));
   row("effect", text("effect"));
+  if (const auto* disabled = function.if_contains("disabled"); disabled && disabled->is_object()) {
+    const auto& word = disabled->get_object();
+    row("disabled", "by " + std::string(string_or(word, "who")) + (string_or(word, "reason").empty() ? "" : ": " + std::string(string_or(word, "reason"))));
+  }
   for (const auto& [key, name] : {std::pair("timeout_ms", "timeout"), std::pair("concurrency", "at once"), std::pair("retries", "retries")}) {
     if (const auto* value = function.if_contains(key)) row(name, json::serialize(*value) + (std::string_view(key) == "timeout_ms" ? " ms" : ""));
   }
@@ -196,6 +200,12 @@ void show_list(const Globals& globals, const json::object& answer) {
     std::string language(string_or(function, "language"));
     language.resize(std::max<std::size_t>(language.size(), 8), ' ');
     const auto summary = split_lines(string_or(function, "summary"));
+    if (const auto* disabled = function.if_contains("disabled"); disabled && disabled->is_object()) {
+      const auto& word = disabled->get_object();
+      line += styled(language, "36") + " " + styled("disabled by " + std::string(string_or(word, "who")) + (string_or(word, "reason").empty() ? "" : ": " + std::string(string_or(word, "reason"))), "31");
+      print(line);
+      continue;
+    }
     line += styled(language, "36") + " " + (summary.empty() ? std::string() : std::string(summary.front()));
     print(line);
   }
@@ -352,7 +362,11 @@ void add_call_commands(Command& app, Globals& globals) {
   auto address = std::make_shared<std::string>();
   add_common(*list, globals);
   list->add_option("ADDRESS", *address, "one function");
-  list->callback([&globals, address] { address->empty() ? list_functions(globals) : show_one(globals, *address); });
+  const auto done = std::make_shared<bool>(false);  // by one of its subcommands
+  add_disabling(*list, globals, done);
+  list->callback([&globals, address, done] {
+    if (!*done) address->empty() ? list_functions(globals) : show_one(globals, *address);
+  });
 
   auto* const checking = app.add_subcommand("check", "Read every source and prompt, and say what cannot be called or rendered, and why.");
   add_common(*checking, globals);

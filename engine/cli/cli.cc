@@ -98,6 +98,8 @@ int run(int argc, char** argv) {
   add_memory_commands(app, globals);
   add_engine_commands(app, globals);
   add_serve_commands(app, globals);
+  add_dev_command(app, globals);
+  add_top_command(app, globals);
   add_project_commands(app, globals);
   add_environment_commands(app, globals);
   add_init_command(app, globals);

@@ -56,6 +56,10 @@ std::string summary_of(const completions::CheckReport& report);
 void add_memory_commands(Command& app, Globals& globals);     // memory put | get | list | delete | append | messages
 void add_engine_commands(Command& app, Globals& globals);     // engine run | status | stop, attach, sdk path
 void add_serve_commands(Command& app, Globals& globals);      // serve, tokens add | list | revoke
+void add_dev_command(Command& app, Globals& globals);         // dev
+void add_top_command(Command& app, Globals& globals);         // top
+// functions disable | enable | disabled; one that ran sets `done`.
+void add_disabling(Command& functions, Globals& globals, const std::shared_ptr<bool>& done);
 void add_adding_command(Command& app, Globals& globals);      // add
 void add_project_commands(Command& app, Globals& globals);    // new, test, deploy
 void add_environment_commands(Command& app, Globals& globals);  // setup, doctor

@@ -47,7 +47,9 @@ void show_reload(const runtime::ReloadReport& report, bool as_json) {
 void run_engine(Globals& globals) {
   sigset_t signals;
   block_signals(signals);
-  auto engine = open_engine(globals.session, [json = globals.json](const runtime::ReloadReport& report) { show_reload(report, json); });
+  EngineHooks hooks;
+  hooks.reloaded = [json = globals.json](const runtime::ReloadReport& report) { show_reload(report, json); };
+  auto engine = open_engine(globals.session, std::move(hooks));
   if (!engine) return fail_with(globals, engine.error());
   if (auto listening = (*engine)->listen(); !listening) {
     listening.error().hint = "`sabir engine status` shows it; `sabir engine stop` ends it.";

@@ -12,7 +12,7 @@ std::string help_page() {
   page += "  setup                  make each language's environment and build what is compiled\n";
   page += "  doctor                 say what is missing on this machine, and the command that fixes it\n\n";
   page += head("Use") + "\n";
-  page += "  functions              list the project's functions and what they take\n";
+  page += "  functions              list the project's functions and what they take (also: disable, enable)\n";
   page += "  call ADDRESS a=1 …     call one, in whatever language it is written\n";
   page += "  prompt render NAME …   combine prompt parts into a prompt (also: list, explain, check, …)\n";
   page += "  chat ASSISTANT         talk to an assistant; with a message, one answer\n";
@@ -27,6 +27,7 @@ std::string help_page() {
   page += "  model list             models here and the project's aliases (also: pull, rm, find, use)\n";
   page += "  usage                  what calls of models took: tokens and money, by day, user, model, …\n";
   page += "  trace [ID]             what happened: recent runs, or one as a waterfall\n";
+  page += "  dev                    serve it to this machine while you write it, with a live view\n";
   page += "  secrets list           which keys there are and where from (also: set, scan, doctor, …)\n";
   page += "  serve                  serve the project over HTTP: functions as REST, with OpenAPI\n";
   page += "  tokens list            who may call what is served (also: add, revoke)\n";
@@ -34,6 +35,7 @@ std::string help_page() {
   page += "  deploy ENVIRONMENT     bring the project to staging or production\n\n";
   page += head("Around the engine") + "\n";
   page += "  engine run             keep an engine warm for this project (also: status, stop)\n";
+  page += "  top                    what the running engine does: queues, latency, memory of its workers\n";
   page += "  mcp                    serve the project to an MCP client over standard input and output\n";
   page += "  mcp servers            servers of MCP whose tools are functions here (also: trust, login, logout, add)\n";
   page += "  attach                 serve one SDK over an inherited socket; SDKs start it themselves\n";

@@ -18,16 +18,12 @@
 #include "sabir/serve/openai.h"
 #include "sabir/serve/server.h"
 #include "sabir/serve/tokens.h"
+#include "serving.h"
 
 namespace sabir::cli {
 namespace {
 
-struct ServeOptions {
-  std::string host;
-  std::optional<int> port;
-  std::string socket;
-  bool no_access_log = false;
-};
+constexpr int kMorePorts = 20;
 
 // Tells the service manager, where there is one (sd_notify's protocol).
 void notify_manager(std::string_view state) {
@@ -54,33 +50,17 @@ void raise_open_files() {
 
 void show_reload(const runtime::ReloadReport& report) {
   for (const auto& problem : report.problems) note(to_text(problem) + "\n  What worked before keeps serving.");
+  if (report.configuration && report.problems.empty()) note("reloaded " + join(report.paths, ", "));
   if (!report.languages.empty()) note("reloaded " + join(report.languages, ", ") + " (" + std::to_string(report.took.count()) + " ms)");
 }
 
-void serve(Globals& globals, const ServeOptions& asked) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, s);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  raise_open_files();
-  const auto inherited = net::inherited_sockets();
-  auto engine = open_engine(globals.session, [](const runtime::ReloadReport& report) { show_reload(report); });
-  if (!engine) return fail_with(globals, engine.error());
-  if (auto listening = (*engine)->listen(); !listening) {
-    if (listening.error().code != ErrorCode::kExists) return fail_with(globals, listening.error());
-    // As when a new version takes over from an old one: commands and SDKs stay with that until it ends.
-    note("another engine of this project runs: commands join that one, and saved files are read again here at SIGHUP alone");
-  }
-  auto serving = (*engine)->project().serving;
-  if (!asked.host.empty() || asked.port) serving.socket.clear();
-  if (!asked.host.empty()) serving.host = asked.host;
-  if (asked.port) serving.port = *asked.port;
-  if (!asked.socket.empty()) serving.socket = std::filesystem::absolute(asked.socket).string();
-  serve::ServerOptions options;
-  options.plugs.emplace_back(serve::plug_mcp);
-  if (!inherited.empty()) options.descriptor = inherited.front();
-  if (!asked.no_access_log) {
-    options.access = [](std::string_view lines) {
+// Lines: what `sabir serve` says, and signals.
+class Lines final : public Face {
+ public:
+  Lines(Globals& globals, const ServeOptions& asked, const sigset_t& signals) : globals_(globals), signals_(signals) {
+    hooks.reloaded = show_reload;
+    if (asked.no_access_log) return;
+    access = [](std::string_view lines) {
       const std::string text = std::string(lines) + "\n";
       std::string_view rest = text;
       while (!rest.empty()) {
@@ -90,55 +70,42 @@ void serve(Globals& globals, const ServeOptions& asked) {
       }
     };
   }
-  options.plugs.push_back(serve::plug_openai);
-  auto server = serve::Server::open(**engine, serving, std::move(options));
-  if (!server) return fail_with(globals, server.error());
-  const auto& project = (*engine)->project();
-  const auto registry = (*engine)->registry();
-  std::size_t reached = 0;
-  for (const auto& function : registry->functions()) reached += project.exposure.reaches_function(project::Door::kRest, function.language, function.address) ? 1U : 0U;
-  if (globals.json) {
-    print_json({{"event", "ready"}, {"address", (*server)->address()}, {"pid", ::getpid()}, {"project", project.root.string()}, {"environment", project.environment}, {"functions", reached},
-                {"asks_who", (*server)->asks_who()}});
-  } else {
-    print((*server)->address() + " serves " + project.name + " (" + project.environment + "): " + std::to_string(reached) + " functions" +
-          ((*server)->asks_who() ? "; callers need a token" : "") + ". Its documentation: " + (*server)->address() + "/docs. Ctrl-C stops it.");
-    for (const auto& missing : registry->unavailable()) note(to_text(missing.error));
-  }
-  std::cout.flush();
-  notify_manager("READY=1");
-  (*engine)->prepare([](const std::vector<json::object>& report) {
-    for (const auto& line : report) {
-      if (!line.at("ok").as_bool()) note("sabir: " + std::string(string_or(line, "message")));
+
+  void ready(runtime::Engine& engine, const serve::Server& server) override {
+    const auto& project = engine.project();
+    const auto registry = engine.registry();
+    std::size_t reached = 0;
+    for (const auto& function : registry->functions()) reached += project.exposure.reaches_function(project::Door::kRest, function.language, function.address) ? 1U : 0U;
+    if (globals_.json) {
+      print_json({{"event", "ready"}, {"address", server.address()}, {"pid", ::getpid()}, {"project", project.root.string()}, {"environment", project.environment}, {"functions", reached},
+                  {"asks_who", server.asks_who()}});
+    } else {
+      print(server.address() + " serves " + project.name + " (" + project.environment + "): " + std::to_string(reached) + " functions" +
+            (server.asks_who() ? "; callers need a token" : "") + ". Its documentation: " + server.address() + "/docs. Ctrl-C stops it.");
+      for (const auto& missing : registry->unavailable()) note(to_text(missing.error));
     }
-  });
-  int got = 0;
-  while (true) {
-    ::sigwait(&signals, &got);
-    if (got != SIGHUP) break;
-    notify_manager("RELOADING=1");
-    if (auto again = (*server)->reload(); !again) note("sabir: " + to_text(again.error()) + "\n  What was there before is kept.");
-    (*engine)->reload();
-    notify_manager("READY=1");
+    std::cout.flush();
   }
-  notify_manager("STOPPING=1");
-  std::promise<void> drained;
-  auto done = drained.get_future();
-  (*server)->drain([&drained] { drained.set_value(); });
-  // A second signal does not wait for what runs.
-  while (done.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
-    const timespec none{};
-    if (const int again = ::sigtimedwait(&signals, nullptr, &none); again == SIGINT || again == SIGTERM) {
-      // The promise may still be kept while the server is taken down.
-      server->reset();
-      engine->reset();
-      return;
+  void prepared(const json::object& line) override { note("sabir: " + std::string(string_or(line, "message"))); }
+  void say(const std::string& text) override { note(text); }
+  void wait(const std::function<void()>& reload) override {
+    for (int got = 0; ::sigwait(&signals_, &got) == 0 && got == SIGHUP;) reload();
+  }
+  bool drain(std::future<void>& done) override {
+    while (done.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
+      const timespec none{};
+      if (const int again = ::sigtimedwait(&signals_, nullptr, &none); again == SIGINT || again == SIGTERM) return false;
     }
+    return true;
   }
-  server->reset();
-  engine->reset();
-  if (!globals.json) print("stopped");
-}
+  void stopped() override {
+    if (!globals_.json) print("stopped");
+  }
+
+ private:
+  Globals& globals_;
+  const sigset_t signals_;
+};
 
 struct TokenOptions {
   std::string name;
@@ -225,16 +192,88 @@ void revoke_token(Globals& globals, const TokenOptions& asked) {
 
 }  // namespace
 
+sigset_t block_serve_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, s);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+void serve_project(Globals& globals, const ServeOptions& asked, Face& face) {
+  raise_open_files();
+  const auto inherited = net::inherited_sockets();
+  auto engine = open_engine(globals.session, face.hooks);
+  if (!engine) return fail_with(globals, engine.error());
+  if (auto listening = (*engine)->listen(); !listening) {
+    if (listening.error().code != ErrorCode::kExists) return fail_with(globals, listening.error());
+    // As when a new version takes over from an old one: commands and SDKs stay with that until it ends.
+    const bool watches = asked.near && (*engine)->watch();
+    face.say(std::string("another engine of this project runs: commands join that one") + (watches ? "" : ", and saved files are read again here at SIGHUP alone"));
+  }
+  auto serving = (*engine)->project().serving;
+  if (!asked.host.empty() || asked.port || asked.near) serving.socket.clear();
+  if (asked.near) serving.host = "127.0.0.1";
+  if (!asked.host.empty()) serving.host = asked.host;
+  if (asked.port) serving.port = *asked.port;
+  if (!asked.socket.empty()) serving.socket = std::filesystem::absolute(asked.socket).string();
+  const auto open = [&] {
+    serve::ServerOptions options;
+    options.plugs.emplace_back(serve::plug_mcp);
+    options.plugs.emplace_back(serve::plug_openai);
+    if (!inherited.empty()) options.descriptor = inherited.front();
+    options.access = face.access;
+    return serve::Server::open(**engine, serving, std::move(options));
+  };
+  auto server = open();
+  for (int more = 0; !server && server.error().code == ErrorCode::kExists && asked.near && !asked.port && more < kMorePorts; ++more) {
+    face.say("port " + std::to_string(serving.port) + " is in use: trying the next");
+    ++serving.port;
+    server = open();
+  }
+  if (!server) return fail_with(globals, server.error());
+  face.ready(**engine, **server);
+  notify_manager("READY=1");
+  (*engine)->prepare([&face](const std::vector<json::object>& report) {
+    for (const auto& line : report) {
+      if (!line.at("ok").as_bool()) face.prepared(line);
+    }
+  });
+  face.wait([&] {
+    notify_manager("RELOADING=1");
+    if (auto again = (*server)->reload(); !again) face.say("sabir: " + to_text(again.error()) + "\n  What was there before is kept.");
+    (*engine)->reload();
+    notify_manager("READY=1");
+  });
+  notify_manager("STOPPING=1");
+  // The promise may still be kept while the server is taken down.
+  std::promise<void> drained;
+  auto done = drained.get_future();
+  (*server)->drain([&drained] { drained.set_value(); });
+  const bool waited = face.drain(done);
+  server->reset();
+  engine->reset();
+  if (waited) face.stopped();
+}
+
+void add_serve_options(Command& command, ServeOptions& options) {
+  command.add_option("--host", options.host, options.near ? "address to listen at; 127.0.0.1" : "address to listen at; sabir.yml's serve.host, else 127.0.0.1");
+  command.add_option("--port", options.port, "port; 0 takes any free one; sabir.yml's serve.port, else 8080").between(0, 65535);
+  command.add_option("--socket", options.socket, "path of a Unix socket, instead of host and port");
+  command.add_flag("--no-access-log", options.no_access_log, "write no line for each request to standard error");
+}
+
 void add_serve_commands(Command& app, Globals& globals) {
   auto* const serving = app.add_subcommand("serve", "Serve the project over HTTP: functions as REST, with OpenAPI.");
   add_common(*serving, globals);
   auto s = std::make_shared<ServeOptions>();
-  serving->add_option("--host", s->host, "address to listen at; sabir.yml's serve.host, else 127.0.0.1");
-  serving->add_option("--port", s->port, "port; 0 takes any free one; sabir.yml's serve.port, else 8080").between(0, 65535);
-  serving->add_option("--socket", s->socket, "path of a Unix socket, instead of host and port");
-  serving->add_flag("--no-access-log", s->no_access_log, "write no line for each request to standard error");
+  add_serve_options(*serving, *s);
   serving->footer("SIGTERM answers what runs and ends; SIGHUP reads configuration, tokens and certificate again. docs/serve.md tells the rest.");
-  serving->callback([&globals, s] { serve(globals, *s); });
+  serving->callback([&globals, s] {
+    const auto signals = block_serve_signals();
+    Lines lines(globals, *s, signals);
+    serve_project(globals, *s, lines);
+  });
 
   auto* const tokens = app.add_subcommand("tokens", "Who may call a served project.");
   tokens->require_subcommand();

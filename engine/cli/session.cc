@@ -24,7 +24,7 @@ bool has_recording(const SessionOptions& options) {
   return !options.recording.record.empty() || !options.recording.replay.empty() || set("SABIR_RECORD") || set("SABIR_REPLAY");
 }
 
-Result<std::unique_ptr<runtime::Engine>> open_with(const SessionOptions& options, bool live, std::function<void(const runtime::ReloadReport&)> reloaded) {
+Result<std::unique_ptr<runtime::Engine>> open_with(const SessionOptions& options, bool live, EngineHooks hooks) {
   auto root = project::find_root(options.directory.empty() ? std::filesystem::current_path() : options.directory);
   if (!root) return fail(std::move(root.error()));
   runtime::EngineOptions engine;
@@ -40,7 +40,9 @@ Result<std::unique_ptr<runtime::Engine>> open_with(const SessionOptions& options
   engine.resources = *unpacked;
   engine.cache = cache_dir();
   engine.debug = options.debug;
-  engine.reloaded = std::move(reloaded);
+  engine.reloaded = std::move(hooks.reloaded);
+  engine.output = std::move(hooks.output);
+  engine.failed = std::move(hooks.failed);
   if (set("TRACEPARENT")) engine.traceparent = std::getenv("TRACEPARENT");
   return runtime::Engine::open(std::move(engine));
 }
@@ -66,8 +68,8 @@ Result<recordings::Choice> recording_choice(const SessionOptions& options, const
   return choice;
 }
 
-Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options, std::function<void(const runtime::ReloadReport&)> reloaded) {
-  return open_with(options, false, std::move(reloaded));
+Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options, EngineHooks hooks) {
+  return open_with(options, false, std::move(hooks));
 }
 
 Result<std::unique_ptr<runtime::Engine>> open_live_engine(const SessionOptions& options) { return open_with(options, true, {}); }

@@ -74,8 +74,14 @@ Result<recordings::Choice> recording_choice(const SessionOptions& options, const
 // The same with live models, whatever the environment says of recordings.
 Result<std::unique_ptr<runtime::Engine>> open_live_engine(const SessionOptions& options);
 
+// What is heard of an engine in this process; as runtime::EngineOptions has them.
+struct EngineHooks {
+  std::function<void(const runtime::ReloadReport&)> reloaded;
+  std::function<void(const std::string& language, std::string_view line)> output;
+  std::function<void(const functions::Failure&)> failed;
+};
+
 // Opens the engine in this process, whether or not one runs already.
-Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options,
-                                                     std::function<void(const runtime::ReloadReport&)> reloaded = {});
+Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& options, EngineHooks hooks = {});
 
 }  // namespace sabir::cli

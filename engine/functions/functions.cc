@@ -66,8 +66,8 @@ struct Functions::State {
   };
   struct Running {
     std::shared_ptr<Again> again;  // null: no retries
-    std::shared_ptr<const Route> inside_route;  // of a call that went straight into the engine's own process
-    Clock::time_point begun;       // with an inside_route
+    std::shared_ptr<const Route> route;  // null: there is no such function, or its arguments do not fit
+    Clock::time_point begun;       // of a call that went straight into the engine's own process
     workers::Pool* pool = nullptr;
     workers::Pool::CallId pool_id = 0;
     InProcess::CallId inside = 0;  // of a call inside the engine
@@ -95,9 +95,17 @@ struct Functions::State {
     const auto found = running.find(id);
     if (found == running.end()) return;
     const auto done = std::move(found->second.events.done);
+    if (!outcome && setup.failed) tell_of(found->second, outcome.error());
     if (found->second.span) end_call(*setup.tracer, std::move(found->second.span), outcome, Clock::now());
     running.erase(found);
     if (done) done(std::move(outcome));
+  }
+
+  void tell_of(const Running& entry, const Error& error) const {
+    Failure failure{{}, error, entry.span ? entry.span->context : trace::SpanContext{}};
+    if (entry.route) failure.address = entry.route->language_name + "/" + entry.route->address();
+    else if (entry.span) failure.address = entry.span->shown_name();
+    setup.failed(failure);
   }
 
   void finish_soon(CallId id, Error error) {
@@ -110,6 +118,8 @@ struct Functions::State {
     if (const auto known = routes.find(address); known != routes.end()) return known->second;
     const auto found = registry->find(address);
     if (!found) return fail(found.error());
+    // No route is kept: whoever disables or enables one replaces the registry.
+    if ((*found)->disabled) return fail(error_of(*(*found)->disabled));
     auto route = route_to(**found, registry, setup);
     if (!route) return route;
     (*route)->recent = &recent[(*route)->language_name + "/" + (*route)->address()];
@@ -158,6 +168,7 @@ struct Functions::State {
       spec.arguments = std::move(bound->native);
       spec.binding = std::move(bound->binding);
     }
+    entry.route = route;
     spec.context = request.context;
     spec.deadline = setup.debug ? now + std::chrono::hours(24) : std::min(request.deadline, now + route->own);
     spec.depth = request.depth;
@@ -195,7 +206,7 @@ struct Functions::State {
     Running& entry = running[id];
     entry.events = std::move(events);
     entry.span = std::move(span);
-    entry.inside_route = route;
+    entry.route = route;
     entry.begun = now;
     entry.inside = in_process.call({route->inside, route->address(), std::move(request.arguments.json),
                                     route->callee->context_parameter.empty() ? std::string() : workers::context_json(request.context),
@@ -207,9 +218,10 @@ struct Functions::State {
   void finish_inside(CallId id, Result<protocol::Payload> outcome, Clock::time_point ended) {
     const auto found = running.find(id);
     if (found == running.end()) return;
-    const Route& route = *found->second.inside_route;
+    const Route& route = *found->second.route;
     check(route, outcome);
     settle(route, outcome, ended - found->second.begun);
+    if (!outcome && setup.failed) tell_of(found->second, outcome.error());
     if (found->second.span) end_call(*setup.tracer, std::move(found->second.span), outcome, ended);
     const auto done = std::move(found->second.events.done);
     running.erase(found);
@@ -429,5 +441,19 @@ json::object Functions::recent(const std::string& key) const {
 }
 
 std::map<std::string, workers::PoolStats> Functions::stats() const { return state_->pools.stats(); }
+
+std::map<std::string, workers::PoolStats> Functions::details() const { return state_->pools.details(); }
+
+std::map<std::string, FunctionStats> Functions::function_stats() const {
+  std::map<std::string, FunctionStats> out;
+  for (const auto& [key, recent] : state_->recent) {
+    if (recent.calls == 0) continue;
+    out[key] = {recent.calls, recent.failed, 0, recent.durations.quantile_ms(0.5), recent.durations.quantile_ms(0.99)};
+  }
+  for (const auto& [id, call] : state_->running) {
+    if (call.route) ++out[call.route->language_name + "/" + call.route->address()].in_flight;
+  }
+  return out;
+}
 
 }  // namespace sabir::functions

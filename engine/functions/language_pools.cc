@@ -330,4 +330,10 @@ std::map<std::string, workers::PoolStats> LanguagePools::stats() const {
   return out;
 }
 
+std::map<std::string, workers::PoolStats> LanguagePools::details() const {
+  std::map<std::string, workers::PoolStats> out;
+  for (const auto& [name, pool] : pools_) out[name] = pool->details();
+  return out;
+}
+
 }  // namespace sabir::functions

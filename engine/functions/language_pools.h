@@ -48,6 +48,7 @@ class LanguagePools {
   void prepare(std::function<void(std::vector<json::object>)> done);
   void shutdown(std::function<void()> done);
   std::map<std::string, workers::PoolStats> stats() const;
+  std::map<std::string, workers::PoolStats> details() const;
 
  private:
   struct Program {

@@ -117,6 +117,16 @@ std::shared_ptr<const Registry> Registry::build(const project::Project& project,
   return registry;
 }
 
+std::shared_ptr<const Registry> Registry::with_disabled(std::shared_ptr<const Registry> registry, const DisabledFunctions::ByAddress& disabled) {
+  if (disabled.empty() && std::none_of(registry->functions_.begin(), registry->functions_.end(), [](const Function& function) { return function.disabled != nullptr; })) return registry;
+  auto out = std::make_shared<Registry>(*registry);
+  for (auto& function : out->functions_) {
+    const auto found = disabled.find(function.language + "/" + function.address);
+    function.disabled = found == disabled.end() ? nullptr : found->second;
+  }
+  return out;
+}
+
 std::map<std::string, std::vector<Error>> Registry::newly_broken(const Registry& previous) const {
   std::map<std::string, std::vector<Error>> out;
   for (const auto& missing : unavailable_) {
@@ -364,6 +374,7 @@ json::object to_json(const Function& function) {
   out["summary"] = function.schema.summary;
   out["effect"] = schema::effect_name(function.schema.effect);
   out["preferred"] = function.preferred;
+  if (function.disabled) out["disabled"] = to_json(*function.disabled);
   if (function.schema.introspected) out["introspected"] = true;
   if (function.schema.timeout_ms > 0) out["timeout_ms"] = function.schema.timeout_ms;
   if (function.schema.concurrency > 0) out["concurrency"] = function.schema.concurrency;

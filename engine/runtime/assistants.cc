@@ -71,6 +71,7 @@ class ProjectTools final : public assistants::ToolCaller {
   Result<std::vector<assistants::Tool>> list(const std::vector<std::string>& patterns) override {
     std::vector<assistants::Tool> tools;
     const auto add = [&](const functions::Function& function) {
+      if (function.disabled) return;
       const std::string address = function.language + "/" + function.address;
       if (std::any_of(tools.begin(), tools.end(), [&](const auto& t) { return t.address == address; })) return;
       std::string name = function.tool_name;
@@ -156,6 +157,15 @@ Result<std::shared_ptr<const models::Models>> Engine::State::load_models() {
   switches_looked = now;
   const auto version = book ? (*book)->switch_version() : Result<std::int64_t>(0);
   if (models && book && version && *version == switches_seen) return models;
+  auto loaded = read_models();
+  // What cannot be read now was good before.
+  if (!loaded && models) return models;
+  return loaded;
+}
+
+Result<std::shared_ptr<const models::Models>> Engine::State::read_models() {
+  auto book = open_ledger();
+  const auto version = book ? (*book)->switch_version() : Result<std::int64_t>(0);
   if (!local) {
     models::LocalRuntimeOptions runtime;
     runtime.find = models::find_in_store(models::ModelStore::open({options.resources / "models"}));

@@ -122,6 +122,9 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   s.languages = std::move(*languages);
   auto loaded = project::load(s.options.root, s.options.environment, s.languages);
   if (!loaded) return fail(std::move(loaded.error()));
+  s.disabled = functions::DisabledFunctions(loaded->state_dir());
+  std::error_code missing;
+  loaded->inputs.add(s.disabled.file(), fs::exists(s.disabled.file(), missing));
   s.project = std::make_shared<const project::Project>(std::move(*loaded));
   for (const auto& warning : s.project->warnings) log(LogLevel::kWarning, warning);
   auto kept = project::read_secret_settings(s.project->root, s.project->environment, s.project->name);
@@ -160,6 +163,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   setup.build_cache = s.options.cache / "build";
   setup.effects = &s;
   setup.debug = s.options.debug;
+  setup.failed = s.options.failed;
   setup.background = [&s](std::function<void()> work) {
     // Of an engine that ends nobody waits for what is not built yet, and the threads are gone.
     if (s.stopping) return;
@@ -202,6 +206,13 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   setup.provider = s.mcp.get();
   s.functions = std::make_unique<functions::Functions>(s.loop, std::move(setup));
   s.registry = s.functions->registry();
+  s.disabled_stamp = stamp_of_content(s.disabled.file()).text;
+  auto disabled = s.disabled.read();
+  if (!disabled) return fail(std::move(disabled.error()));
+  s.disabled_now = std::move(*disabled);
+  s.registry = functions::Registry::with_disabled(s.registry, s.disabled_now);
+  if (!s.disabled_now.empty()) s.functions->replace(s.project, s.registry, {}, {});
+  s.look_for_disabled();
   // Before anything is seen that might hold one.
   s.learn_secrets();
   s.observe_prompts();

@@ -58,6 +58,17 @@ class Lazy {
 struct PromptParams;
 class CallOrder;
 
+// How models have been used, by alias.
+struct ModelCounts {
+  struct Count {
+    std::uint64_t calls = 0;
+    std::uint64_t failed = 0;
+    std::size_t in_flight = 0;
+  };
+  std::mutex mutex;
+  std::map<std::string, Count> by_alias;
+};
+
 // How a run begins but by one message.
 struct RunStart {
   std::optional<assistants::Turn> turn;                      // the caller keeps the conversation, and the message is only what a trace shows of it
@@ -122,6 +133,15 @@ struct Engine::State : functions::EffectLog {
   // Read on first use, so that a project without models needs no configuration of them.
   Result<std::shared_ptr<const models::Models>> load_models();
 
+  Result<std::shared_ptr<const models::Models>> read_models();  // under models_mutex
+
+  // Operations (operations.cc); the loop's.
+  std::shared_ptr<models::Model> counted(std::shared_ptr<models::Model> model, const std::string& alias);
+  void answer_stats(const std::shared_ptr<workers::EngineRequest>& request);
+  void answer_disabling(const std::shared_ptr<workers::EngineRequest>& request);
+  void take_disabled(functions::DisabledFunctions::ByAddress now);
+  void look_for_disabled();
+
   // Recordings (recording.cc).
   Result<void> open_recordings();
   // The redactor learns each secret that the project names, as far as it is new. Any thread.
@@ -164,11 +184,13 @@ struct Engine::State : functions::EffectLog {
   struct Reading;
   void sources_changed(std::set<std::string> paths);
   void read_again(Reading& next) const;
+  void read_configuration(std::set<std::string> paths);
   void go_over(Reading& next);
   // The tools of servers of MCP are others than the registry has.
   void tools_changed();
   // Servers of MCP whose tools nobody knows are asked for them, as long as a person would wait for that; before anything is called.
   void ask_mcp_servers();
+  void tell(const ReloadReport& report);
   void watch_sources();
   Result<void> start_watching();
 
@@ -181,6 +203,11 @@ struct Engine::State : functions::EffectLog {
   std::vector<project::Language> languages;
   std::shared_ptr<const functions::Registry> registry;  // replaced on the loop, under registry_mutex
   std::mutex registry_mutex;
+  functions::DisabledFunctions disabled{{}};
+  functions::DisabledFunctions::ByAddress disabled_now;  // the loop's, as the next
+  std::string disabled_stamp;
+  const workers::Clock::time_point begun = workers::Clock::now();
+  const std::shared_ptr<ModelCounts> model_counts = std::make_shared<ModelCounts>();
   std::shared_ptr<secrets::Secrets> secrets;
   std::mutex models_mutex;
   std::shared_ptr<const models::Models> models;

@@ -111,7 +111,7 @@ Result<std::shared_ptr<models::Model>> Engine::State::model(const std::string& a
   if (!player && !recorder) {
     auto live = (*all)->get(alias);
     if (!live) return live;
-    return traced(std::move(*live), alias, false);
+    return counted(traced(std::move(*live), alias, false), alias.empty() ? (*all)->default_alias() : alias);
   }
   auto info = (*all)->info(alias);
   if (!info) return fail(std::move(info.error()));
@@ -119,7 +119,7 @@ Result<std::shared_ptr<models::Model>> Engine::State::model(const std::string& a
   if (player) return traced(recordings::make_replaying_model(std::move(how), std::move(player), recordings->prompts()), alias, true);
   auto inner = (*all)->get(alias);
   if (!inner) return inner;
-  return traced(recordings::make_recording_model(std::move(*inner), std::move(how), std::move(recorder), recordings->prompts()), alias, false);
+  return counted(traced(recordings::make_recording_model(std::move(*inner), std::move(how), std::move(recorder), recordings->prompts()), alias, false), info->alias);
 }
 
 std::uint64_t Engine::State::begin_entry(std::uint64_t parent) {

@@ -86,10 +86,9 @@ void Engine::State::sources_changed(std::set<std::string> paths) {
     for (const auto& one : registry->described()) next->changed.insert(one.source.language);
     next->changed.insert("mcp");
   }
-  if (next->paths.empty() || std::any_of(next->paths.begin(), next->paths.end(), [](const auto& p) { return p.starts_with("config/"); })) {
-    const std::lock_guard lock(models_mutex);
-    models.reset();
-  }
+  std::set<std::string> settings;
+  std::copy_if(next->paths.begin(), next->paths.end(), std::inserter(settings, settings.end()), [](const auto& p) { return p.starts_with("config/"); });
+  if (next->paths.empty() || !settings.empty()) read_configuration(std::move(settings));
   if (next->changed.empty()) return;
   reading = true;
   const bool taken = long_jobs->submit([this, next] {
@@ -97,6 +96,97 @@ void Engine::State::sources_changed(std::set<std::string> paths) {
     loop.post([this, next] { go_over(*next); });
   });
   if (!taken) reading = false;
+}
+
+// What cannot be read stays as it was.
+void Engine::State::read_configuration(std::set<std::string> paths) {
+  const bool taken = long_jobs->submit([this, paths = std::move(paths)] {
+    ReloadReport report;
+    report.configuration = true;
+    report.paths.assign(paths.begin(), paths.end());
+    const auto begin = Clock::now();
+    const auto saved_one = [&](std::string_view start) {
+      return paths.empty() || std::any_of(paths.begin(), paths.end(), [&](const auto& path) { return path.starts_with(start); });
+    };
+    std::error_code ec;
+    if (saved_one("config/openai_config")) {
+      const std::lock_guard lock(models_mutex);
+      if (std::filesystem::exists(project->root / "config" / "openai_config.yml", ec)) {
+        // Alone a file that reads well takes the place of what is there.
+        if (auto read = read_models(); !read) report.problems.push_back(std::move(read.error()));
+      } else {
+        models.reset();
+      }
+    }
+    std::optional<secrets::Grants> granted;
+    if (const auto file = project->root / "config" / "grants.yml"; saved_one("config/grants.yml")) {
+      granted.emplace();
+      if (std::filesystem::exists(file, ec)) {
+        const auto config = project::read_yaml(file);
+        auto read = !config              ? Result<secrets::Grants>(fail(config.error()))
+                    : config->is_object() ? secrets::Grants::from_config(config->get_object())
+                                          : Result<secrets::Grants>(secrets::Grants());
+        if (read) {
+          *granted = std::move(*read);
+        } else {
+          granted.reset();
+          report.problems.push_back(std::move(read.error()));
+        }
+      }
+    }
+    report.took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
+    loop.post([this, granted = std::move(granted), report = std::move(report)]() mutable {
+      if (granted) {
+        const std::lock_guard lock(learning);
+        grants = std::move(*granted);
+        // Names of secrets may be new.
+        learned_registry.reset();
+      }
+      // Of what was read along with everything else, problems alone are told.
+      if (report.paths.empty() && report.problems.empty()) return;
+      tell(report);
+    });
+  });
+  if (!taken) log(LogLevel::kWarning, "config/ is not read again: the engine has too much to do");
+}
+
+namespace {
+
+// What is new, another or gone in the files of which something is.
+std::vector<FileChange> changes_between(const functions::Registry& before, const functions::Registry& now) {
+  std::map<std::string, FileChange> files;
+  std::map<std::string, const functions::Function*> old;
+  for (const auto& function : before.functions()) old[function.language + "/" + function.address] = &function;
+  for (const auto& function : now.functions()) {
+    const std::string address = function.language + "/" + function.address;
+    const auto found = old.find(address);
+    if (found == old.end()) {
+      files[function.source.relative].added.push_back(address);
+      continue;
+    }
+    const auto& was = found->second->schema;
+    const auto& is = function.schema;
+    if (was.input_schema != is.input_schema || was.output_schema != is.output_schema || was.doc != is.doc || was.effect != is.effect) files[function.source.relative].changed.push_back(address);
+    old.erase(found);
+  }
+  for (const auto& [address, function] : old) files[function->source.relative].removed.push_back(address);
+  std::vector<FileChange> out;
+  for (auto& [file, change] : files) {
+    change.file = file;
+    out.push_back(std::move(change));
+  }
+  return out;
+}
+
+}  // namespace
+
+void Engine::State::tell(const ReloadReport& report) {
+  if (also_reloaded) also_reloaded(report);
+  if (options.reloaded) {
+    options.reloaded(report);
+  } else if (!also_reloaded) {
+    for (const auto& problem : report.problems) log(LogLevel::kWarning, to_text(problem));
+  }
 }
 
 // A job's thread: nothing that the loop uses is touched.
@@ -166,6 +256,11 @@ Result<void> Engine::State::start_watching() {
   if (!started) return fail(std::move(started.error()));
   watcher = std::move(*started);
   watch_sources();
+  // What models are configured now is what stays when the file breaks.
+  std::error_code ec;
+  if (std::filesystem::exists(project->root / "config" / "openai_config.yml", ec)) {
+    long_jobs->submit([this] { static_cast<void>(load_models()); });
+  }
   return {};
 }
 
@@ -187,7 +282,16 @@ void Engine::State::watch_sources() {
 
 void Engine::State::go_over(Reading& next) {
   reading = false;
+  ReloadReport report;
   if (next.registry) {
+    if (!disabled_now.empty()) next.registry = functions::Registry::with_disabled(next.registry, disabled_now);
+    report.changes = changes_between(*registry, *next.registry);
+    const auto& before = registry->unavailable();
+    for (const auto& missing : next.registry->unavailable()) {
+      const auto same = [&](const auto& was) { return was.relative == missing.relative && was.name == missing.name && was.error.message == missing.error.message && was.error.line == missing.error.line; };
+      const auto told = [&](const Error& problem) { return problem.file == missing.error.file && problem.message == missing.error.message; };
+      if (std::none_of(before.begin(), before.end(), same) && std::none_of(next.problems.begin(), next.problems.end(), told)) report.unavailable.push_back(missing.error);
+    }
     // `project` itself stays: its root and environment do not change, and other threads read it.
     {
       const std::lock_guard lock(registry_mutex);
@@ -199,7 +303,6 @@ void Engine::State::go_over(Reading& next) {
     functions->replace(next.project, next.registry, next.changed, std::move(next.programs),
                        next.boot_changed ? workers::Boot::kAnew : workers::Boot::kAsNeeded);
   }
-  ReloadReport report;
   report.paths.assign(next.paths.begin(), next.paths.end());
   for (auto it = next.changed.begin(); it != next.changed.end();) {
     const bool used = *it == "mcp" ? next.registry && !next.project->mcp_servers.empty() : next.registry && std::any_of(next.registry->described().begin(), next.registry->described().end(), [&](const auto& d) { return d.source.language == *it; });
@@ -208,12 +311,7 @@ void Engine::State::go_over(Reading& next) {
   report.languages.assign(next.changed.begin(), next.changed.end());
   report.problems = std::move(next.problems);
   report.took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - next.begin);
-  if (also_reloaded) also_reloaded(report);
-  if (options.reloaded) {
-    options.reloaded(report);
-  } else if (!also_reloaded) {
-    for (const auto& problem : report.problems) log(LogLevel::kWarning, to_text(problem));
-  }
+  tell(report);
   if (std::exchange(again, false)) sources_changed(std::exchange(changed_meanwhile, {}));
 }
 

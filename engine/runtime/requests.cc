@@ -109,6 +109,12 @@ void Engine::State::handle(workers::EngineRequest request) {
     request.reply(object_result({{"recording", recordings != nullptr}}));
     return;
   }
+  if (request.method == "engine.stats" || request.method == "functions.disable" || request.method == "functions.enable" || request.method == "functions.disabled") {
+    // A function has no say in what others may call, and no business with how they do.
+    if (request.caller->depth > 0) return request.reply(fail(ErrorCode::kNotGranted, "a function cannot ask for '" + request.method + "'"));
+    auto shared = std::make_shared<workers::EngineRequest>(std::move(request));
+    return shared->method == "engine.stats" ? answer_stats(shared) : answer_disabling(shared);
+  }
   const bool is_long = request.method == "approvals.decide" || request.method == "models.complete" || request.method == "models.embed" || request.method == "assistants.run";
   // A function has no say in what a person is asked.
   if (request.method.starts_with("approvals.") && request.caller->depth > 0) {

@@ -100,6 +100,7 @@ void Call::done(Result<Payload> outcome) {
   if (streams) server->engine_.loop().cancel(beginning);
   if (streams && (text || stream_begun)) {
     begin_stream();
+    if (!text) exchange->note("error", std::string(error_code_name(text.error().code)));
     if (!text) exchange->event(server->problem(text.error(), who, path).body, "error");
     else if (streamed > 0) exchange->event("{\"streamed\":" + std::to_string(streamed) + "}", "end");
     else exchange->event(*text, "result");
@@ -112,8 +113,9 @@ void Call::done(Result<Payload> outcome) {
     error = Error(ErrorCode::kProtocol, "the body is not JSON: " + protocol::check_json(exchange->request().body).error().message, error.hint);
   }
   const bool carried_out = error.code != ErrorCode::kInvalidArguments && error.code != ErrorCode::kProtocol && error.code != ErrorCode::kBusy &&
-                           error.code != ErrorCode::kUnavailable && error.code != ErrorCode::kLoadFailed && error.code != ErrorCode::kBuildFailed &&
+                           error.code != ErrorCode::kUnavailable && error.code != ErrorCode::kDisabled && error.code != ErrorCode::kLoadFailed && error.code != ErrorCode::kBuildFailed &&
                            error.code != ErrorCode::kUnknownFunction && error.code != ErrorCode::kDepthExceeded;
+  exchange->note("error", std::string(error_code_name(error.code)));
   answer(server->problem(error, who, path), carried_out);
 }
 

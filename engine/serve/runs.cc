@@ -26,6 +26,7 @@ void Server::State::add_runs() {
       return exchange->respond(problem(Error(ErrorCode::kNotFound, "there is no assistant '" + name + "' here", "GET /assistants lists what there is."), who, exchange->request().path));
     }
     if (!is_json(exchange->request().header("content-type"))) return exchange->respond(net::problem(415, "the message is JSON", "Send: Content-Type: application/json"));
+    exchange->note("name", name);
     auto body = object_of(exchange->request());
     const auto* message = body ? body->if_contains("message") : nullptr;
     const auto* conversation = body ? body->if_contains("conversation") : nullptr;
@@ -40,7 +41,10 @@ void Server::State::add_runs() {
       auto conversation_now = text_of(asked, "conversation");
       if (conversation_now.empty()) conversation_now = who.context.conversation;
       auto out = engine_.run_assistant(name, text_of(asked, "message"), conversation_now, who.context, events, cancelled);
-      if (!out) return exchange->respond(problem(out.error(), who, exchange->request().path));
+      if (!out) {
+        exchange->note("error", std::string(error_code_name(out.error().code)));
+        return exchange->respond(problem(out.error(), who, exchange->request().path));
+      }
       const bool waits = out->contains("waiting");
       auto response = json_response(*out, waits ? 202 : 200);
       if (waits) response.headers.emplace_back("Location", "/runs/" + text_of(*out, "run"));

@@ -52,6 +52,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::kCancelled: return 499;
     case ErrorCode::kBusy:
     case ErrorCode::kUnavailable:
+    case ErrorCode::kDisabled:
     case ErrorCode::kLoadFailed:
     case ErrorCode::kBuildFailed: return 503;
     case ErrorCode::kDepthExceeded: return 508;

@@ -74,11 +74,16 @@ std::vector<CallQueue::CallId> CallQueue::heads(int depth) const {
   return out;
 }
 
-std::vector<CallQueue::CallId> CallQueue::drain() {
+std::vector<CallQueue::CallId> CallQueue::waiting() const {
   std::vector<CallId> out;
   for (const auto& [depth, level] : levels_) {
     for (const auto& line : level.lines) out.insert(out.end(), line.ids.begin(), line.ids.end());
   }
+  return out;
+}
+
+std::vector<CallQueue::CallId> CallQueue::drain() {
+  std::vector<CallId> out = waiting();
   levels_.clear();
   size_ = 0;
   return out;

@@ -33,6 +33,8 @@ class CallQueue {
   std::vector<int> depths() const;
   // The heads of the lines of one depth.
   std::vector<CallId> heads(int depth) const;
+  // Every waiting call.
+  std::vector<CallId> waiting() const;
   // Takes everything out.
   std::vector<CallId> drain();
 

@@ -60,6 +60,15 @@ std::optional<Error> FunctionHistory::refusal(const std::string& address) const 
                "It can be called again in " + std::to_string(left + 1) + " s.");
 }
 
+std::vector<std::string> FunctionHistory::refused() const {
+  std::vector<std::string> out;
+  const auto now = Clock::now();
+  for (const auto& [address, crash] : crashes_) {
+    if (now < crash.until) out.push_back(address);
+  }
+  return out;
+}
+
 void FunctionHistory::forget() {
   speeds_.clear();
   crashes_.clear();

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "sabir/base/error.h"
 #include "sabir/workers/pool.h"
@@ -30,6 +31,8 @@ class FunctionHistory {
 
   // Why it may not be called now: it ended too many workers in a row.
   std::optional<Error> refusal(const std::string& address) const;
+  // The addresses of which that holds.
+  std::vector<std::string> refused() const;
 
   void forget();
 

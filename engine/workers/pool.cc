@@ -257,14 +257,6 @@ struct Pool::State {
     if (call.spec.callee->concurrency > 0) ++running_of[call.address()];
   }
 
-  // That a call waited for a worker, and for how long one had to be started for it.
-  static void note_wait(trace::Span& span, const Slot& slot, Clock::duration wait) {
-    const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
-    std::vector<trace::Attribute> with{{"sabir.wait.ms", ms(wait)}, {"sabir.worker.pid", static_cast<std::int64_t>(slot.worker->pid())}};
-    if (slot.calls == 0) with.push_back({"sabir.worker.boot.ms", ms(slot.ready - slot.born)});
-    span.event("worker.found", std::move(with));
-  }
-
   // Answers come in the order of the calls, because a worker runs one at a time; the id decides all the same.
   void answered(Slot& slot, std::int64_t rpc, Result<Incoming> answer) {
     if (slot.worker->state() == Worker::State::kDead) return;
@@ -785,6 +777,22 @@ PoolStats Pool::stats() const {
   out.started = state_->started;
   out.crashed = state_->crashed;
   out.renewed = state_->renewed;
+  return out;
+}
+
+PoolStats Pool::details() const {
+  const auto now = Clock::now();
+  PoolStats out = stats();
+  for (const CallId id : state_->queue.waiting()) {
+    if (const auto found = state_->calls.find(id); found != state_->calls.end()) out.oldest_wait = std::max(out.oldest_wait, duration_cast<milliseconds>(now - found->second->queued_at));
+  }
+  if (state_->start_failure) out.start_failure = state_->start_failure->message;
+  out.left_alone = state_->history.refused();
+  for (const auto& slot : state_->slots) {
+    auto& one = out.each.emplace_back(stats_of(*slot, now));
+    const auto head = slot->in_flight.empty() ? state_->calls.end() : state_->calls.find(slot->in_flight.front().call);
+    if (head != state_->calls.end()) one.running = head->second->address();
+  }
   return out;
 }
 

@@ -78,4 +78,10 @@ struct Slot {
   }
 };
 
+// That a call waited for a worker, and for how long one had to be started for it.
+void note_wait(trace::Span& span, const Slot& slot, Clock::duration wait);
+
+// But for `running`.
+WorkerStats stats_of(const Slot& slot, Clock::time_point now);
+
 }  // namespace sabir::workers

@@ -39,6 +39,15 @@ void refuse(const std::shared_ptr<net::Exchange>& exchange, int status, const mc
   exchange->respond({status, std::move(headers), mcp::make_error(id, refusal)});
 }
 
+// For the access log. Names are the client's, and may be anything.
+void note_what(net::Exchange& exchange, const mcp::Message& message) {
+  constexpr std::size_t kMostName = 128;
+  if (!message.method.empty()) exchange.note("rpc", message.method.substr(0, kMostName));
+  const auto members = protocol::raw_members(message.params);
+  const auto name = members ? protocol::find_member(*members, "name") : std::nullopt;
+  if (name && name->size() > 2 && name->front() == '"') exchange.note("name", protocol::unquote(*name).substr(0, kMostName));
+}
+
 mcp::RequestHeaders headers_of(const net::ServerRequest& request) {
   mcp::RequestHeaders out;
   constexpr std::string_view kParameter = "mcp-param-";
@@ -146,6 +155,7 @@ void McpHttp::post(const std::shared_ptr<net::Exchange>& exchange, const CallCon
   }
   auto message = mcp::read_message(request.body);
   if (!message) return refuse(exchange, 400, message.error().refusal, message.error().id);
+  note_what(*exchange, *message);
   const auto headers = headers_of(request);
   if (mcp::is_stateless_request(headers, *message)) return stateless(exchange, *message, headers, context, principal);
   if (headers.revision && !mcp::revision_of(*headers.revision)) {

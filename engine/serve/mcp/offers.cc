@@ -103,7 +103,7 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
   };
   for (const auto& [name, address] : settings.prompts) {
     const auto* function = function_at(address);
-    if (!function || !may("prompts/" + name)) continue;
+    if (!function || function->disabled || !may("prompts/" + name)) continue;
     mcp::Prompt prompt;
     prompt.name = name;
     prompt.title = title_of(function->schema.summary);
@@ -114,7 +114,7 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
   }
   for (const auto& given : settings.resources) {
     const auto* function = function_at(given.function);
-    if (!function || !may_call(*function)) continue;
+    if (!function || function->disabled || !may_call(*function)) continue;
     const auto variables = mcp::variables_of(given.uri);
     if (!variables) continue;
     const std::string description = given.description.empty() ? function->schema.doc : given.description;
@@ -146,7 +146,7 @@ std::shared_ptr<const mcp::Catalogue> catalogue_of(const project::Project& proje
     }
   }
   for (const auto& function : registry.functions()) {
-    if (function.tool_name.empty() || elsewhere.contains(&function) || !may_call(function)) continue;
+    if (function.tool_name.empty() || function.disabled || elsewhere.contains(&function) || !may_call(function)) continue;
     out->tools.push_back(tool_of(function, settings));
   }
   const completions::Renderer renderer(project.root);

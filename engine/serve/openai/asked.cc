@@ -22,6 +22,7 @@ int status_of(const Error& error) {
     case ErrorCode::kModel: return 502;
     case ErrorCode::kModelUnreachable:
     case ErrorCode::kUnavailable:
+    case ErrorCode::kDisabled:
     case ErrorCode::kStorageFull: return 503;
     case ErrorCode::kTimeout: return 504;
     default: return 500;

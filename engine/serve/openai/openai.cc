@@ -56,6 +56,7 @@ class Answering : public std::enable_shared_from_this<Answering> {
     Error shown = error;
     shown.message = app_.redact(shown.message);
     shown.hint = app_.redact(shown.hint);
+    exchange_->note("error", std::string(error_code_name(error.code)));
     net::ServerResponse response{status_of(shown), {{"Content-Type", "application/json"}}, compact_json(error_body(shown))};
     if (response.status == 429 && error.code == ErrorCode::kBusy) response.headers.emplace_back("Retry-After", "1");
     exchange_->respond(std::move(response));
@@ -346,6 +347,7 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     if (!asked) return answering->refuse(asked.error());
     auto found = target(asked->model);
     if (!found) return answering->refuse(found.error());
+    answering->exchange().note("name", found->name);
     const auto& context = answering->who().context;
     auto held = turns_.take(context.conversation.empty() ? "" : scope_of(context) + context.conversation, Clock::now() + kTurnWait, [&] { return answering->cancelled()->load(); });
     if (!held) return answering->refuse(held.error());
@@ -396,6 +398,7 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     if (!asked) return answering->refuse(asked.error());
     auto found = target(asked->model);
     if (!found) return answering->refuse(found.error());
+    answering->exchange().note("name", found->name);
     CallContext context = answering->who().context;
     if (!asked->conversation.empty()) context.conversation = asked->conversation;
 

@@ -23,6 +23,7 @@ enum class ErrorCode {
   kLoadFailed,         // a user's file does not load: syntax error, missing import
   kBuildFailed,        // a user's file does not compile
   kUnavailable,        // interpreter, compiler or other program is missing
+  kDisabled,           // somebody has disabled the function
   kTimeout,
   kCancelled,
   kBusy,               // a bounded queue is full

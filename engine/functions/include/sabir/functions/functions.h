@@ -61,6 +61,22 @@ class EffectLog {
   virtual void finish(std::int64_t id, std::string_view outcome) = 0;
 };
 
+// A call that did not go well, whoever asked for it.
+struct Failure {
+  std::string address;   // with its language; as it was asked for where there is no such function
+  Error error;
+  trace::SpanContext span;  // of the call; none where it is not traced
+};
+
+// What one function is doing.
+struct FunctionStats {
+  std::uint64_t calls = 0;
+  std::uint64_t failed = 0;
+  std::size_t in_flight = 0;
+  double p50_ms = 0;
+  double p99_ms = 0;
+};
+
 struct Setup {
   std::shared_ptr<const project::Project> project;
   std::vector<project::Language> languages;
@@ -74,6 +90,7 @@ struct Setup {
   // Takes secrets out of what a function whose language knows some has said: its outcome, or a piece of a stream; loop thread.
   std::function<void(const std::string& address, Result<protocol::Payload>& said)> clean;
   std::map<std::string, std::string> environment;          // beyond what workers always see
+  std::function<void(const Failure&)> failed;              // hears of each on the loop; empty: nobody does
   bool debug = false;                                      // workers run on this terminal, one of a language, without time limits
 };
 
@@ -107,6 +124,10 @@ class Functions {
   bool has_secrets(std::string_view language) const;  // "": any language
   void shutdown(std::function<void()> done);
   std::map<std::string, workers::PoolStats> stats() const;
+  // With what Pool::details() adds.
+  std::map<std::string, workers::PoolStats> details() const;
+  // Of each "language/address" that was called since this engine began.
+  std::map<std::string, FunctionStats> function_stats() const;
   // Of the last 64 calls of "language/address" in this engine: {"calls", "failed", "median_ms", "most_ms", "last_error"};
   // empty when there was none. "calls" and "failed" count all.
   json::object recent(const std::string& key) const;

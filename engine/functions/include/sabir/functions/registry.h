@@ -14,6 +14,7 @@
 #include "sabir/base/error.h"
 #include "sabir/base/inputs.h"
 #include "sabir/base/json.h"
+#include "sabir/functions/disabled.h"
 #include "sabir/project/project.h"
 #include "sabir/schema/function_schema.h"
 #include "sabir/schema/validator.h"
@@ -27,6 +28,7 @@ struct Function {
   project::SourceFile source;
   schema::FunctionSchema schema;
   bool preferred = true;     // answers the address without a language
+  std::shared_ptr<const Disabled> disabled;  // null: it may be called
 };
 
 // A file, or a definition in one, that cannot be called; listed, never dropped in silence.
@@ -66,6 +68,8 @@ class Registry {
   static std::shared_ptr<const Registry> build(const project::Project& project, const std::vector<project::Language>& languages,
                                                const Registry* previous = nullptr, const std::set<std::string>& frozen = {},
                                                const Provided* provided = nullptr);
+  // The same with these functions disabled, and no others.
+  static std::shared_ptr<const Registry> with_disabled(std::shared_ptr<const Registry> registry, const DisabledFunctions::ByAddress& disabled);
   // The files that read well in `previous` and do not now, by language.
   std::map<std::string, std::vector<Error>> newly_broken(const Registry& previous) const;
 

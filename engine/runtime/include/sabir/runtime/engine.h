@@ -37,11 +37,23 @@ namespace sabir::runtime {
 // Asked before a model's call of an irreversible function; false refuses it. Absent: always refused.
 using Approve = std::function<bool(const std::string& address, const std::string& arguments_json)>;
 
+// What became of the functions of one saved file.
+struct FileChange {
+  std::string file;                    // from the project's root
+  std::vector<std::string> added;      // addresses
+  std::vector<std::string> changed;    // whose schema or description is another
+  std::vector<std::string> removed;
+};
+
 // What saved files came to.
 struct ReloadReport {
   std::vector<std::string> paths;      // that changed, from the project's root; empty: anything
   std::vector<std::string> languages;  // whose functions are served anew
-  std::vector<Error> problems;         // broken files; the functions of their languages stay as they were
+  std::vector<Error> problems;         // broken files; the functions of their languages, and the configuration, stay as they were
+  std::vector<Error> unavailable;      // what cannot be called and was not there before, or not for this reason
+  std::vector<FileChange> changes;
+  bool configuration = false;          // of config/ alone
+  bool disabled = false;               // no file: which functions are disabled has changed
   std::chrono::milliseconds took{0};
 };
 
@@ -55,6 +67,7 @@ struct EngineOptions {
   std::function<void(const std::string& language, std::string_view line)> output;
   // Saved files were read again, of a listening engine; on its loop. Empty = problems go to the log.
   std::function<void(const ReloadReport&)> reloaded;
+  std::function<void(const functions::Failure&)> failed;  // as functions::Setup has it
   recordings::Choice recording;     // what to record or replay
   std::string traceparent;          // of what calls this engine's own methods; "" = they begin traces
 };

@@ -124,6 +124,16 @@ struct PoolSpec {
   std::function<void(std::string_view line)> output;  // what workers print, line by line
 };
 
+struct WorkerStats {
+  pid_t pid = 0;
+  std::string_view state;      // "starting", "ready", "busy", "leaving"
+  std::string running;         // the address that it runs; "" = none
+  std::chrono::milliseconds running_for{0};
+  std::size_t in_flight = 0;   // calls that it has been sent
+  std::uint64_t calls = 0;     // ever
+  std::chrono::milliseconds age{0};
+};
+
 struct PoolStats {
   int workers = 0;
   int starting = 0;
@@ -133,6 +143,10 @@ struct PoolStats {
   std::uint64_t crashed = 0;   // workers lost while in use
   std::uint64_t renewed = 0;   // workers replaced for their calls, age or memory
   std::vector<pid_t> pids;
+  std::chrono::milliseconds oldest_wait{0};  // of a queued call
+  std::string start_failure;   // why no worker starts at present; "" = they do
+  std::vector<std::string> left_alone;  // addresses that ended too many workers in a row and are refused for a while
+  std::vector<WorkerStats> each;
 };
 
 // Whether a pool whose workers are forked from a boot process starts that anew. As needed: unless the process said that what
@@ -158,6 +172,8 @@ class Pool {
   // Fails what waits, drains what runs, kills after the grace. `done` is called once nothing is left.
   void shutdown(std::function<void()> done);
   PoolStats stats() const;
+  // Adds what takes a look at each worker and each waiting call: the members from `oldest_wait` on.
+  PoolStats details() const;
 
  private:
   struct State;
