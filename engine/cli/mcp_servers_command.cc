@@ -8,6 +8,7 @@
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
 #include "sabir/peers/status.h"
+#include "sabir/project/secret_settings.h"
 
 namespace sabir::cli {
 namespace {
@@ -30,7 +31,9 @@ Result<Opened> open(const Globals& globals) {
   out.project = std::move(*loaded);
   out.setup.root = out.project.root;
   out.setup.state_dir = out.project.state_dir();
-  out.setup.secrets = std::make_shared<secrets::Secrets>(out.project.root);
+  auto settings = project::read_secret_settings(out.project.root, out.project.environment, out.project.name);
+  if (!settings) return fail(std::move(settings.error()));
+  out.setup.secrets = std::make_shared<secrets::Secrets>(out.project.root, std::move(*settings));
   out.setup.secrets->install_redactor();
   return out;
 }

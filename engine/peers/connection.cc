@@ -80,6 +80,18 @@ Result<std::unique_ptr<Transport>> Connection::open_transport() {
 
 void Connection::start() {
   state_ = State::kStarting;
+  const auto names = project::secrets_of(*server_);
+  if (!server_->url.empty() || names.empty() || !setup_.background || !setup_.secrets->may_wait()) return start_now();
+  // Another machine is asked for them, and not by the loop; what it said holds for a while.
+  setup_.background([this, &loop = loop_, here = alive_, secrets = setup_.secrets, names] {
+    for (const auto& name : names) (void)secrets->resolve(name);
+    loop.post([this, here] {
+      if (*here && state_ == State::kStarting) start_now();
+    });
+  });
+}
+
+void Connection::start_now() {
   auto transport = open_transport();
   if (!transport) {
     // Whoever waits is told in a later turn.

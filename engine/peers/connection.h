@@ -47,6 +47,7 @@ class Connection {
   };
 
   void start();
+  void start_now();
   Result<std::unique_ptr<Transport>> open_transport();
   void connected(Result<void> outcome);
   void listed(Result<std::vector<mcp::ToolDefinition>> tools);

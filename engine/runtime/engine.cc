@@ -200,11 +200,13 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
     const bool is_bad = level == "warning" || level == "error" || level == "critical" || level == "alert" || level == "emergency";
     log(is_bad ? LogLevel::kWarning : level == "debug" ? LogLevel::kDebug : LogLevel::kInfo, "[mcp " + server + "] " + std::string(text));
   };
+  servers.background = setup.background;
   servers.tools_changed = [&s](const std::string&) { s.tools_changed(); };
   s.mcp = std::make_unique<McpFunctions>(s.loop, std::move(servers));
   s.mcp->configure(*s.project);
   setup.provider = s.mcp.get();
   s.functions = std::make_unique<functions::Functions>(s.loop, std::move(setup));
+  s.watch_mcp_secrets();
   s.registry = s.functions->registry();
   s.disabled_stamp = stamp_of_content(s.disabled.file()).text;
   auto disabled = s.disabled.read();

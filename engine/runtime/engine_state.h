@@ -191,6 +191,8 @@ struct Engine::State : functions::EffectLog {
   // Servers of MCP whose tools nobody knows are asked for them, as long as a person would wait for that; before anything is called.
   void ask_mcp_servers();
   void tell(const ReloadReport& report);
+  // What servers say that have been given a secret, or a token, has it taken out.
+  void watch_mcp_secrets();
   void watch_sources();
   Result<void> start_watching();
 

@@ -226,6 +226,12 @@ void Engine::State::tools_changed() {
   if (!stopping && functions) sources_changed({"config/mcp.lock"});
 }
 
+void Engine::State::watch_mcp_secrets() {
+  const auto& servers = (served ? *served : *project).mcp_servers;
+  const bool any = std::any_of(servers.begin(), servers.end(), [](const auto& server) { return !server.url.empty() || !project::secrets_of(server).empty(); });
+  if (any) functions->knows_secrets("mcp");
+}
+
 void Engine::State::ask_mcp_servers() {
   constexpr std::chrono::seconds kPatience{10};
   if (project->mcp_servers.empty()) return;
@@ -302,6 +308,7 @@ void Engine::State::go_over(Reading& next) {
     mcp->configure(*next.project);
     functions->replace(next.project, next.registry, next.changed, std::move(next.programs),
                        next.boot_changed ? workers::Boot::kAnew : workers::Boot::kAsNeeded);
+    watch_mcp_secrets();
   }
   report.paths.assign(next.paths.begin(), next.paths.end());
   for (auto it = next.changed.begin(); it != next.changed.end();) {

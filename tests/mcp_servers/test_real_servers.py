@@ -101,6 +101,6 @@ def test_only_what_is_named_is_in_a_servers_environment(machine):
     folder = project(machine, {"notes": server})
     env = {"GIVEN": "treasure-chest", "PASSED_ON": "yes", "KEPT_BACK": "no"}
     assert machine.sabir("mcp", "trust", "notes", "--yes", cwd=folder, env=env).code == 0
-    for name, expected in [("GIVEN", "treasure-chest"), ("PASSED_ON", "yes"), ("KEPT_BACK", "nothing")]:
+    for name, expected in [("GIVEN", "[secret:given]"), ("PASSED_ON", "yes"), ("KEPT_BACK", "nothing")]:
         done = machine.sabir("call", "notes.seen", "name=" + name, "--json", cwd=folder, env=env)
         assert expected in json.dumps(done.json), done

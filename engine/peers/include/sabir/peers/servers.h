@@ -30,6 +30,8 @@ struct ServersSetup {
   std::filesystem::path root;
   std::filesystem::path state_dir;
   std::shared_ptr<secrets::Secrets> secrets;
+  // Runs blocking work elsewhere; empty: where it is called.
+  std::function<void(std::function<void()>)> background;
   // A line that a server wrote to its standard error, or logged; may be empty.
   std::function<void(const std::string& server, std::string_view level, std::string_view text)> said;
   // Tools are other than they were: kept_tools.h has the new ones. The loop's; may be empty.
