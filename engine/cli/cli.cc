@@ -89,6 +89,7 @@ int run(int argc, char** argv) {
     set_log_level(name == "debug" ? LogLevel::kDebug : name == "info" ? LogLevel::kInfo : name == "error" ? LogLevel::kError : LogLevel::kWarning);
   }
   Globals globals;
+  globals.words.assign(argv, argv + argc);
   if (const char* environment = std::getenv("SABIR_ENV"); environment && *environment) globals.session.environment = environment;
   if (const char* directory = std::getenv("SABIR_PROJECT"); directory && *directory) globals.session.directory = directory;
   Command app("One engine for AI projects written in many languages.", "sabir");

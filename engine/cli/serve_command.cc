@@ -14,10 +14,12 @@
 #include "command.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "sabir/serve/handover.h"
 #include "sabir/serve/mcp.h"
 #include "sabir/serve/openai.h"
 #include "sabir/serve/server.h"
 #include "sabir/serve/tokens.h"
+#include "successor.h"
 
 namespace sabir::cli {
 namespace {
@@ -27,6 +29,8 @@ struct ServeOptions {
   std::optional<int> port;
   std::string socket;
   bool no_access_log = false;
+  bool takeover = false;
+  std::string takeover_from;
 };
 
 // Tells the service manager, where there is one (sd_notify's protocol).
@@ -57,88 +61,251 @@ void show_reload(const runtime::ReloadReport& report) {
   if (!report.languages.empty()) note("reloaded " + join(report.languages, ", ") + " (" + std::to_string(report.took.count()) + " ms)");
 }
 
-void serve(Globals& globals, const ServeOptions& asked) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, s);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  raise_open_files();
-  const auto inherited = net::inherited_sockets();
-  auto engine = open_engine(globals.session, [](const runtime::ReloadReport& report) { show_reload(report); });
-  if (!engine) return fail_with(globals, engine.error());
-  if (auto listening = (*engine)->listen(); !listening) {
-    if (listening.error().code != ErrorCode::kExists) return fail_with(globals, listening.error());
-    // As when a new version takes over from an old one: commands and SDKs stay with that until it ends.
-    note("another engine of this project runs: commands join that one, and saved files are read again here at SIGHUP alone");
+std::filesystem::path folder_of(const Globals& globals) { return globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory; }
+
+void write_access(std::string_view lines) {
+  const std::string text = std::string(lines) + "\n";
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const auto n = ::write(STDERR_FILENO, rest.data(), rest.size());
+    if (n < 0 && errno != EINTR) return;
+    rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
   }
-  auto serving = (*engine)->project().serving;
-  if (!asked.host.empty() || asked.port) serving.socket.clear();
-  if (!asked.host.empty()) serving.host = asked.host;
-  if (asked.port) serving.port = *asked.port;
-  if (!asked.socket.empty()) serving.socket = std::filesystem::absolute(asked.socket).string();
-  serve::ServerOptions options;
-  options.plugs.emplace_back(serve::plug_mcp);
-  if (!inherited.empty()) options.descriptor = inherited.front();
-  if (!asked.no_access_log) {
-    options.access = [](std::string_view lines) {
-      const std::string text = std::string(lines) + "\n";
-      std::string_view rest = text;
-      while (!rest.empty()) {
-        const auto n = ::write(STDERR_FILENO, rest.data(), rest.size());
-        if (n < 0 && errno != EINTR) return;
-        rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-      }
-    };
-  }
-  options.plugs.push_back(serve::plug_openai);
-  auto server = serve::Server::open(**engine, serving, std::move(options));
-  if (!server) return fail_with(globals, server.error());
-  const auto& project = (*engine)->project();
-  const auto registry = (*engine)->registry();
-  std::size_t reached = 0;
-  for (const auto& function : registry->functions()) reached += project.exposure.reaches_function(project::Door::kRest, function.language, function.address) ? 1U : 0U;
-  if (globals.json) {
-    print_json({{"event", "ready"}, {"address", (*server)->address()}, {"pid", ::getpid()}, {"project", project.root.string()}, {"environment", project.environment}, {"functions", reached},
-                {"asks_who", (*server)->asks_who()}});
-  } else {
-    print((*server)->address() + " serves " + project.name + " (" + project.environment + "): " + std::to_string(reached) + " functions" +
-          ((*server)->asks_who() ? "; callers need a token" : "") + ". Its documentation: " + (*server)->address() + "/docs. Ctrl-C stops it.");
-    for (const auto& missing : registry->unavailable()) note(to_text(missing.error));
-  }
-  std::cout.flush();
-  notify_manager("READY=1");
-  (*engine)->prepare([](const std::vector<json::object>& report) {
-    for (const auto& line : report) {
-      if (!line.at("ok").as_bool()) note("sabir: " + std::string(string_or(line, "message")));
+}
+
+// One `sabir serve`, from the start to the end or to the process that takes over.
+class Serving {
+ public:
+  Serving(Globals& globals, const ServeOptions& asked) : globals_(globals), asked_(asked), successor_(globals) {}
+
+  void run() {
+    signals_ = block_signals();
+    raise_open_files();
+    const auto inherited = net::inherited_sockets();
+    if (const auto error = begin_takeover()) return fail_with(globals_, *error);
+    if (const auto error = open(inherited)) {
+      if (handover_) handover_->failed(to_text(*error));
+      return fail_with(globals_, *error);
     }
-  });
-  int got = 0;
-  while (true) {
-    ::sigwait(&signals, &got);
-    if (got != SIGHUP) break;
+    auto prepared = std::make_shared<std::promise<std::vector<json::object>>>();
+    prepared_ = prepared->get_future();
+    server_->prepare([prepared](std::vector<json::object> failed) { prepared->set_value(std::move(failed)); });
+    if (wait_and_answer_signals()) end();
+  }
+
+ private:
+  struct Taken {
+    std::atomic<pid_t> pid{0};
+    std::promise<void> released;
+    std::shared_future<void> is_released = released.get_future().share();
+  };
+
+  std::optional<Error> begin_takeover() {
+    if (!asked_.takeover && asked_.takeover_from.empty()) return std::nullopt;
+    auto root = project::find_root(asked_.takeover_from.empty() ? folder_of(globals_) : std::filesystem::path(asked_.takeover_from));
+    if (!root) return root.error();
+    auto begun = serve::Handover::begin(*root / ".sabir" / globals_.session.environment);
+    if (!begun) return begun.error();
+    handover_ = std::move(*begun);
+    return std::nullopt;
+  }
+
+  std::optional<Error> open(const std::vector<int>& inherited) {
+    auto engine = open_engine(globals_.session, [](const runtime::ReloadReport& report) { show_reload(report); });
+    if (!engine) return engine.error();
+    engine_ = std::move(*engine);
+    if (!handover_) {
+      if (const auto error = listen()) return error;
+    }
+    auto serving = engine_->project().serving;
+    if (!asked_.host.empty() || asked_.port) serving.socket.clear();
+    if (!asked_.host.empty()) serving.host = asked_.host;
+    if (asked_.port) serving.port = *asked_.port;
+    if (!asked_.socket.empty()) serving.socket = std::filesystem::absolute(asked_.socket).string();
+    drain_time_ = serving.drain;
+    serve::ServerOptions options;
+    options.plugs.emplace_back(serve::plug_mcp);
+    options.plugs.emplace_back(serve::plug_openai);
+    if (!inherited.empty()) options.descriptor = inherited.front();
+    if (handover_) {
+      options.descriptor = handover_->release_descriptor();
+      options.taken_over = options.accept_later = true;
+    }
+    if (!asked_.no_access_log) options.access = write_access;
+    auto server = serve::Server::open(*engine_, serving, std::move(options));
+    if (!server) return server.error();
+    server_ = std::move(*server);
+    return std::nullopt;
+  }
+
+  std::optional<Error> listen() {
+    auto listening = engine_->listen();
+    if (listening) return std::nullopt;
+    if (listening.error().code != ErrorCode::kExists) return listening.error();
+    note("another engine of this project runs: commands join that one, and saved files are read again here at SIGHUP alone");
+    return std::nullopt;
+  }
+
+  // False: it does not serve, which has been said.
+  bool serve_now() {
+    const auto failed = prepared_.get();
+    std::string broken;
+    for (const auto& line : failed) broken += (broken.empty() ? "" : "; ") + std::string(string_or(line, "message"));
+    if (handover_ && !failed.empty()) {
+      // The old one serves better than a new one of which something is broken.
+      const Error error(ErrorCode::kUnavailable, "this version does not take over, as it is not whole: " + broken, "Mend it, or stop the running server and start this one in its place.");
+      handover_->failed(error.message);
+      fail_with(globals_, error);
+      return false;
+    }
+    if (handover_) {
+      server_->accept();
+      if (!handover_->ready(kReleaseTime)) log(LogLevel::kWarning, "the server that this one took over from does not say that it let go of the project");
+      handover_.reset();
+      if (const auto error = listen()) note("sabir: " + to_text(*error));
+    }
+    show_ready();
+    for (const auto& line : failed) note("sabir: " + std::string(string_or(line, "message")));
+    notify_manager("READY=1");
+    offer();
+    return true;
+  }
+
+  void show_ready() const {
+    const auto& project = engine_->project();
+    const auto registry = engine_->registry();
+    std::size_t reached = 0;
+    for (const auto& function : registry->functions()) reached += project.exposure.reaches_function(project::Door::kRest, function.language, function.address) ? 1U : 0U;
+    const std::string address = server_->address();
+    if (globals_.json) {
+      std::cout << compact_json(json::object{{"event", "ready"}, {"address", address}, {"pid", ::getpid()}, {"project", project.root.string()}, {"environment", project.environment}, {"functions", reached},
+                                             {"asks_who", server_->asks_who()}}) << "\n";
+    } else {
+      print(address + " serves " + project.name + " (" + project.environment + "): " + std::to_string(reached) + " functions" + (server_->asks_who() ? "; callers need a token" : "") +
+            ". Its documentation: " + address + "/docs. Ctrl-C stops it.");
+      for (const auto& missing : registry->unavailable()) note(to_text(missing.error));
+    }
+    std::cout.flush();
+  }
+
+  void offer() {
+    serve::OfferOptions options;
+    options.descriptor = server_->descriptor();
+    options.address = server_->address();
+    // The main thread waits for signals, and is told by one.
+    options.taken = [taken = taken_](pid_t pid) {
+      taken->pid = pid;
+      ::kill(::getpid(), SIGUSR1);
+      taken->is_released.wait_for(kReleaseTime);
+    };
+    options.failed = [](const std::string& why) {
+      note("sabir: no handover: " + why + "\n  This process, " + std::to_string(::getpid()) + ", keeps serving.");
+      notify_manager("READY=1");
+    };
+    auto opened = serve::HandoverOffer::open(engine_->project().state_dir(), std::move(options));
+    if (opened) offer_ = std::move(*opened);
+    else note("sabir: no other process can take over from this one: " + to_text(opened.error()));
+  }
+
+  // True: it was ready once, and shall end.
+  bool wait_and_answer_signals() {
+    bool ready = false;
+    while (true) {
+      if (!ready && prepared_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+        if (!serve_now()) return false;
+        ready = true;
+      }
+      successor_.look();
+      const bool busy = !ready || successor_.is_starting();
+      const timespec most{busy ? 0 : 3600, busy ? 20'000'000 : 0};
+      const int got = ::sigtimedwait(&signals_, nullptr, &most);
+      if (got == SIGINT || got == SIGTERM) {
+        if (handover_) handover_->failed("it was stopped");
+        successor_.stop();
+        return true;
+      }
+      if (got == SIGHUP) reload();
+      if (got == SIGUSR2) {
+        if (!offer_) {
+          note("sabir: this server offers its socket to nobody, so nothing can take over");
+        } else if (!successor_.is_starting()) {
+          notify_manager("RELOADING=1");
+          if (!successor_.start(engine_->project().root)) notify_manager("READY=1");
+        }
+      }
+      if (got == SIGUSR1 && taken_->pid != 0) {
+        successor_.let_go();
+        hand_over();
+        return true;
+      }
+    }
+  }
+
+  void reload() {
     notify_manager("RELOADING=1");
-    if (auto again = (*server)->reload(); !again) note("sabir: " + to_text(again.error()) + "\n  What was there before is kept.");
-    (*engine)->reload();
+    if (auto again = server_->reload(); !again) note("sabir: " + to_text(again.error()) + "\n  What was there before is kept.");
+    engine_->reload();
     notify_manager("READY=1");
   }
-  notify_manager("STOPPING=1");
-  std::promise<void> drained;
-  auto done = drained.get_future();
-  (*server)->drain([&drained] { drained.set_value(); });
-  // A second signal does not wait for what runs.
-  while (done.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
-    const timespec none{};
-    if (const int again = ::sigtimedwait(&signals, nullptr, &none); again == SIGINT || again == SIGTERM) {
-      // The promise may still be kept while the server is taken down.
-      server->reset();
-      engine->reset();
-      return;
-    }
+
+  void hand_over() {
+    const std::string pid = std::to_string(taken_->pid);
+    notify_manager("MAINPID=" + pid);
+    // Two engines never answer for one project's commands, nor go on with the same waiting runs.
+    engine_->withdraw();
+    taken_->released.set_value();
+    why_ = serve::Server::Why::kHandover;
+    if (globals_.json) std::cout << "{\"event\":\"handed_over\",\"pid\":" << ::getpid() << ",\"to\":" << pid << "}\n" << std::flush;
+    else note("handed over to process " + pid + "; this one answers what it has begun, and ends");
   }
-  server->reset();
-  engine->reset();
-  if (!globals.json) print("stopped");
-}
+
+  void end() {
+    if (why_ == serve::Server::Why::kEnd) notify_manager("STOPPING=1");
+    offer_.reset();
+    const auto until = std::chrono::steady_clock::now() + drain_time_;
+    std::promise<void> drained;
+    auto done = drained.get_future();
+    server_->drain(why_, [&drained] { drained.set_value(); });
+    // A second signal does not wait for what runs.
+    bool forced = false;
+    const auto interrupted = [&] {
+      const timespec none{};
+      const int again = ::sigtimedwait(&signals_, nullptr, &none);
+      return forced = again == SIGINT || again == SIGTERM;
+    };
+    while (done.wait_for(kLook) != std::future_status::ready && !interrupted()) continue;
+    // Commands and SDKs that had joined this engine.
+    while (!forced && why_ == serve::Server::Why::kHandover && std::chrono::steady_clock::now() < until && engine_->open_requests() > 0 && !interrupted()) std::this_thread::sleep_for(kLook);
+    // The promise may still be kept while the server is taken down.
+    server_.reset();
+    engine_.reset();
+    if (!globals_.json && !forced) print("stopped");
+  }
+
+  static sigset_t block_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&signals, s);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    return signals;
+  }
+
+  static constexpr std::chrono::seconds kReleaseTime{10};
+  static constexpr std::chrono::milliseconds kLook{50};
+
+  Globals& globals_;
+  const ServeOptions& asked_;
+  sigset_t signals_{};
+  Successor successor_;
+  std::unique_ptr<serve::Handover> handover_;  // while this process has not taken over yet
+  std::unique_ptr<runtime::Engine> engine_;
+  std::unique_ptr<serve::Server> server_;
+  std::shared_ptr<Taken> taken_ = std::make_shared<Taken>();
+  std::unique_ptr<serve::HandoverOffer> offer_;
+  std::future<std::vector<json::object>> prepared_;
+  std::chrono::milliseconds drain_time_{0};
+  serve::Server::Why why_ = serve::Server::Why::kEnd;
+};
 
 struct TokenOptions {
   std::string name;
@@ -147,7 +314,7 @@ struct TokenOptions {
 };
 
 Result<std::unique_ptr<serve::Tokens>> open_tokens(const Globals& globals) {
-  auto root = project::find_root(globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory);
+  auto root = project::find_root(folder_of(globals));
   if (!root) return fail(std::move(root.error()));
   // Refuses what cannot name an environment.
   auto loaded = project::load(*root, globals.session.environment);
@@ -233,8 +400,11 @@ void add_serve_commands(Command& app, Globals& globals) {
   serving->add_option("--port", s->port, "port; 0 takes any free one; sabir.yml's serve.port, else 8080").between(0, 65535);
   serving->add_option("--socket", s->socket, "path of a Unix socket, instead of host and port");
   serving->add_flag("--no-access-log", s->no_access_log, "write no line for each request to standard error");
-  serving->footer("SIGTERM answers what runs and ends; SIGHUP reads configuration, tokens and certificate again. docs/serve.md tells the rest.");
-  serving->callback([&globals, s] { serve(globals, *s); });
+  serving->add_flag("--takeover", s->takeover, "take over from the running server of this project: its socket, once this one is ready; no request fails");
+  serving->add_option("--takeover-from", s->takeover_from, "the same where the running server serves another folder: that folder");
+  serving->footer("SIGTERM answers what runs and ends; SIGHUP reads configuration, tokens and certificate again; SIGUSR2 starts this command anew, with\n"
+                  "what program and project are now, and hands over to it. docs/serve.md tells the rest.");
+  serving->callback([&globals, s] { Serving(globals, *s).run(); });
 
   auto* const tokens = app.add_subcommand("tokens", "Who may call a served project.");
   tokens->require_subcommand();

@@ -30,6 +30,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   void close_all();
   void closed(Connection& connection);
   void end_if_drained();
+  void own_path(const std::string& path);
   bool evict_idle();
   std::string date();
   // Nothing, or the answer to a request from where none may come.
@@ -130,6 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void finish();
   void resume();
   void linger();
+  bool has_unread();
   long receive(char* to, std::size_t most);
   long transmit(const char* from, std::size_t size);
 

@@ -147,7 +147,7 @@ Result<void> read_proxy(const json::value& value, const Shape& shape, const std:
 }
 
 Result<void> read_limits(const json::value& value, const Shape& shape, const std::string& at, Serving& out) {
-  auto section = Section::of(value, shape, at, {"body", "head", "connections", "running", "per_minute", "timeout", "drain", "keep_answers"}, "limits: {body: 16MB, timeout: 10m}");
+  auto section = Section::of(value, shape, at, {"body", "head", "connections", "running", "per_minute", "timeout", "drain", "start", "keep_answers"}, "limits: {body: 16MB, timeout: 10m}");
   if (!section) return fail(std::move(section.error()));
   if (const auto* body = section->object.if_contains("body")) {
     const auto bytes = parse_bytes(body->is_string() ? std::string_view(body->get_string()) : std::string_view(json::serialize(*body)));
@@ -160,6 +160,7 @@ Result<void> read_limits(const json::value& value, const Shape& shape, const std
   SABIR_TAKE(section->whole("per_minute", out.per_minute, 1, 10'000'000));
   SABIR_TAKE(section->time("timeout", out.timeout));
   SABIR_TAKE(section->time("drain", out.drain));
+  SABIR_TAKE(section->time("start", out.start));
   SABIR_TAKE(section->time("keep_answers", out.keep_answers));
   return {};
 }

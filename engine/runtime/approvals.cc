@@ -87,7 +87,7 @@ Result<std::optional<json::object>> Engine::State::go_on(const std::string& run)
 
 void Engine::State::look_for_waiting(std::chrono::milliseconds after) {
   loop.after(after, [this] {
-    if (stopping) return;
+    if (stopping || !listener) return;
     // No journal, no runs.
     std::error_code ec;
     if (std::filesystem::exists(project->state_dir() / "journal.db", ec)) {

@@ -213,6 +213,7 @@ struct Engine::State : functions::EffectLog {
   std::atomic<bool> stopping = false;
   std::unique_ptr<net::Listener> listener;
   std::filesystem::path published;  // engine.json, while listening
+  void unpublish();                 // the loop's
   std::thread thread;
 };
 

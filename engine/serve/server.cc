@@ -4,6 +4,7 @@
 #include <array>
 #include <ctime>
 #include <future>
+#include <thread>
 
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
@@ -25,6 +26,11 @@ std::string rfc3339_now() {
   std::snprintf(text + size, sizeof text - size, ".%03dZ", static_cast<int>(ms % 1000));
   return text;
 }
+
+constexpr std::chrono::milliseconds kBetweenLooks{20};
+// A kept connection's chance to be told with an answer that the server ends.
+constexpr std::chrono::milliseconds kIdleAtEnd{500};
+constexpr std::chrono::milliseconds kIdleAtHandover{10'000};
 
 std::string title_of(ErrorCode code) {
   std::string title(error_code_name(code));
@@ -161,12 +167,36 @@ void Server::State::finished(const net::HttpFinished& one) {
   access->write(line + "}");
 }
 
+net::ServerResponse Server::State::readiness() {
+  // Who asks on a connection that was kept over a handover asks for the service, not for this process.
+  const bool is_ready = ready && (!draining || handed_over);
+  json::object body{{"status", is_ready ? "ready" : draining ? "draining" : "starting"}};
+  json::array languages;
+  {
+    const std::lock_guard lock(readiness_mutex);
+    for (const auto& line : prepared) {
+      json::object one{{"language", line.at("language")}, {"ok", line.at("ok")}};
+      if (const auto* sandbox = line.if_contains("sandbox")) one["sandbox"] = *sandbox;
+      // Anyone may ask this, and what a compiler says is for those who develop.
+      if (development() && !line.at("ok").as_bool()) one["message"] = redact(string_or(line, "message"));
+      languages.push_back(std::move(one));
+    }
+  }
+  if (!languages.empty()) body["languages"] = std::move(languages);
+  return json_response(std::move(body), is_ready ? 200 : 503);
+}
+
+void Server::State::await_workers(std::chrono::steady_clock::time_point deadline) {
+  while (!closed && std::chrono::steady_clock::now() < deadline) {
+    const auto pools = engine_.stats();
+    if (std::none_of(pools.begin(), pools.end(), [](const auto& pool) { return pool.second.starting > 0; })) return;
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
+
 void Server::State::add_operations() {
   add("GET", "/healthz", "public", [](const std::shared_ptr<net::Exchange>& exchange, const Identity&) { exchange->respond(json_response({{"status", "ok"}})); });
-  add("GET", "/readyz", "public", [this](const std::shared_ptr<net::Exchange>& exchange, const Identity&) {
-    if (ready && !draining) exchange->respond(json_response({{"status", "ready"}}));
-    else exchange->respond(json_response({{"status", draining ? "draining" : "starting"}}, 503));
-  });
+  add("GET", "/readyz", "public", [this](const std::shared_ptr<net::Exchange>& exchange, const Identity&) { exchange->respond(readiness()); });
   add("GET", "/metrics", "admin", [this](std::shared_ptr<net::Exchange> exchange, const Identity&) {
     // The engine is asked on its loop, and waited for elsewhere.
     const bool taken = elsewhere([self = shared_from_this(), exchange] {
@@ -206,8 +236,10 @@ Result<std::unique_ptr<Server>> Server::open(runtime::Engine& engine, project::S
   http.listen.port = s.serving.port;
   if (!s.serving.socket.empty()) http.listen.unix_path = (root / s.serving.socket).string();
   http.listen.descriptor = s.options.descriptor;
-  // What others on the network can reach has to know who asks. A socket that was handed over may be anything.
-  const bool near = s.options.descriptor < 0 && (!s.serving.socket.empty() || project::is_loopback_host(s.serving.host));
+  http.listen.owns_path = s.options.taken_over;
+  http.accept_later = s.options.accept_later;
+  // What others on the network can reach has to know who asks. A socket that a service manager gives may be anything.
+  const bool near = s.options.taken_over ? net::is_local_socket(s.options.descriptor) : s.options.descriptor < 0 && (!s.serving.socket.empty() || project::is_loopback_host(s.serving.host));
   if (!near && !s.asks_who()) {
     return fail(ErrorCode::kConfig, s.options.descriptor >= 0 ? "the inherited socket may be reached by others, and nobody has to prove who they are"
                                                               : "at " + s.serving.host + " others can reach this server, and nobody has to prove who they are",
@@ -250,7 +282,6 @@ Result<std::unique_ptr<Server>> Server::open(runtime::Engine& engine, project::S
   auto opened = net::HttpServer::open(engine.loop(), std::move(http), std::move(s.router));
   if (!opened) return fail(std::move(opened.error()));
   s.http = std::move(*opened);
-  s.ready = true;
   return std::unique_ptr<Server>(new Server(std::move(state)));
 }
 
@@ -286,12 +317,58 @@ Result<void> Server::reload() {
   return state_->http->renew_certificate();
 }
 
-void Server::drain(std::function<void()> done) {
+int Server::descriptor() const { return state_->http->descriptor(); }
+
+void Server::accept() { state_->http->accept(); }
+
+void Server::prepare(std::function<void(std::vector<json::object>)> done) {
+  const auto deadline = std::chrono::steady_clock::now() + state_->serving.start;
+  struct Once {
+    std::atomic<bool> told{false};
+    std::function<void(std::vector<json::object>)> done;
+  };
+  auto once = std::make_shared<Once>();
+  once->done = std::move(done);
+  const auto tell = [s = state_.get(), once](std::vector<json::object> report) {
+    if (once->told.exchange(true)) return;
+    std::vector<json::object> failed;
+    for (const auto& line : report) {
+      if (!line.at("ok").as_bool()) failed.push_back(line);
+    }
+    {
+      const std::lock_guard lock(s->readiness_mutex);
+      s->prepared = std::move(report);
+    }
+    s->ready = true;
+    once->done(std::move(failed));
+  };
+  state_->engine_.prepare([weak = state_->weak_from_this(), tell, deadline](std::vector<json::object> report) {
+    const auto s = weak.lock();
+    if (!s) return;
+    s->run([raw = s.get(), tell, deadline, report = std::move(report)] {
+      raw->await_workers(deadline);
+      if (!raw->closed) tell(report);
+    });
+  });
+  state_->engine_.loop().after(state_->serving.start, [weak = state_->weak_from_this(), once, tell] {
+    const auto s = weak.lock();
+    if (!s || once->told) return;
+    s->run([tell] { tell({json::object{{"language", "*"}, {"ok", false}, {"message", "languages are still being built or started; they are served as they come"}}}); });
+  });
+}
+
+void Server::drain(Why why, std::function<void()> done) {
+  const bool handed_over = why == Why::kHandover;
+  if (handed_over) {
+    state_->handed_over = true;
+    state_->http->hand_over();
+  }
   state_->draining = true;
   state_->engine_.loop().post([s = state_] {
     for (const auto& task : s->drains) task();
   });
-  state_->http->drain(state_->serving.drain, std::move(done));
+  // Half of the time at most, so that the rest is left for what comes in it.
+  state_->http->drain(state_->serving.drain, handed_over ? std::min(kIdleAtHandover, state_->serving.drain / 2) : kIdleAtEnd, std::move(done));
 }
 
 }  // namespace sabir::serve

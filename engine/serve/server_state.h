@@ -60,6 +60,9 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   void add_rest();         // prompts, assistants, memory
   void add_runs();         // runs of assistants, approvals
   void add_documents();    // openapi.json, docs
+  net::ServerResponse readiness();
+  // A thread of `runs`: until workers are up, or it is too late.
+  void await_workers(std::chrono::steady_clock::time_point deadline);
   void finished(const net::HttpFinished& one);
 
   runtime::Engine& engine_;
@@ -76,6 +79,9 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   std::unique_ptr<AccessLog> access;
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
+  std::atomic<bool> handed_over{false};
+  std::mutex readiness_mutex;
+  std::vector<json::object> prepared;   // as Engine::prepare() tells it, once it has
   std::vector<std::function<void()>> drains;
   std::atomic<bool> has_asked{false};    // callers have had to prove who they are
   // The OpenAPI document, and what it was made of.
@@ -88,7 +94,7 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   };
   std::unordered_map<std::string, Rate> rates;  // by caller; the loop's
   std::unique_ptr<net::HttpServer> http;
-  bool closed = false;                  // jobs takes nothing more; the loop's
+  std::atomic<bool> closed{false};      // jobs takes nothing more; set on the loop
   std::vector<std::function<void()>> closers;
   std::vector<std::pair<std::string, RefusalForm>> refusal_forms;
   std::unique_ptr<runtime::Jobs> jobs = std::make_unique<runtime::Jobs>(8, 4096);

@@ -49,6 +49,7 @@ struct Serving {
   int per_minute = 0;                        // requests of one caller; 0 = no bound
   std::chrono::milliseconds timeout{600'000};      // of a request, whatever its function may take
   std::chrono::milliseconds drain{30'000};
+  std::chrono::milliseconds start{300'000};        // in which languages are built and warm before it is ready anyway
   std::chrono::milliseconds keep_answers{86'400'000};  // under an Idempotency-Key
 };
 
