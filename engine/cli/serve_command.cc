@@ -346,13 +346,7 @@ void add_token(Globals& globals, const TokenOptions& asked) {
   token.user = globals.session.context.user;
   token.tenant = globals.session.context.tenant;
   if (!asked.expires.empty()) {
-    const auto ms = [&]() -> std::optional<std::int64_t> {
-      if (asked.expires.ends_with('d') && asked.expires.size() < 6 && asked.expires.find_first_not_of("0123456789") == asked.expires.size() - 1) {
-        return std::strtoll(asked.expires.c_str(), nullptr, 10) * 86'400'000;
-      }
-      if (const auto span = project::parse_duration_ms(asked.expires)) return *span;
-      return std::nullopt;
-    }();
+    const auto ms = project::parse_span_ms(asked.expires);
     if (!ms || *ms <= 0) return fail_with(globals, Error(ErrorCode::kUsage, "--expires is a span such as 90d or 12h, not '" + asked.expires + "'"));
     token.expires_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count() + *ms;
   }
@@ -412,7 +406,7 @@ void add_serve_commands(Command& app, Globals& globals) {
   auto* const adding = tokens->add_subcommand("add", "Make a token; it is shown once, and only a digest of it is kept.");
   add_common(*adding, globals);
   adding->add_option("NAME", t->name, "what it is called in logs and lists").required();
-  adding->add_option("--scopes", t->scopes, "what it allows: functions, prompts, memory, assistants, mcp, model, admin; with commas").required();
+  adding->add_option("--scopes", t->scopes, "what it allows: functions, prompts, memory, assistants, approvals, mcp, model, admin, engine; with commas").required();
   adding->add_option("--expires", t->expires, "after a span: 90d, 12h; never without it");
   adding->footer("--user and --tenant say whom its calls are for: memory is theirs, and functions see them in their context.");
   adding->callback([&globals, t] { add_token(globals, *t); });

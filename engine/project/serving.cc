@@ -262,6 +262,18 @@ Result<void> read_exposure(const json::value* value, const Shape& shape, Project
   return {};
 }
 
+Result<void> read_approvals(const json::value* value, const Shape& shape, Project& project) {
+  if (!value) return {};
+  auto section = Section::of(*value, shape, "/approvals", {"expire"}, "approvals: {expire: 24h}");
+  if (!section) return fail(std::move(section.error()));
+  const auto* expire = section->object.if_contains("expire");
+  if (!expire) return {};
+  const auto ms = parse_span_ms(expire->is_string() ? std::string_view(expire->get_string()) : std::string_view(json::serialize(*expire)));
+  if (!ms || *ms < 1000) return fail(shape.wrong("/approvals/expire", "expire must be a time from 1s to 3650d, not " + kind_of(*expire), "Write expire: 24h, or 7d."));
+  project.approval_time = std::chrono::milliseconds(*ms);
+  return {};
+}
+
 #undef SABIR_TAKE
 
 }  // namespace sabir::project

@@ -101,7 +101,8 @@ void Engine::State::look_for_waiting(std::chrono::milliseconds after) {
         }
       });
     }
-    look_for_waiting(kBetweenLooks);
+    const auto time = current_project()->approval_time;
+    look_for_waiting(std::clamp<std::chrono::milliseconds>(time / 4, std::chrono::seconds(1), kBetweenLooks));
   });
 }
 

@@ -293,9 +293,11 @@ std::function<void()> Engine::call(functions::CallRequest request, workers::Call
 
 net::Loop& Engine::loop() { return state_->loop; }
 
-std::shared_ptr<const project::Project> Engine::current_project() const {
-  const std::lock_guard lock(state_->registry_mutex);
-  return state_->served ? state_->served : state_->project;
+std::shared_ptr<const project::Project> Engine::current_project() const { return state_->current_project(); }
+
+std::shared_ptr<const project::Project> Engine::State::current_project() {
+  const std::lock_guard lock(registry_mutex);
+  return served ? served : project;
 }
 
 void Engine::reload() {

@@ -84,6 +84,8 @@ struct Engine::State : functions::EffectLog {
   Result<protocol::Payload> answer(const std::string& method, const protocol::Payload& params, workers::Caller& caller);
   Result<protocol::Payload> answer_memory(const std::string& method, const protocol::Payload& params, const CallContext& context,
                                           const std::string& source);
+  Result<protocol::Payload> answer_usage(const protocol::Payload& params);
+  Result<protocol::Payload> answer_traces(const std::string& method, const protocol::Payload& params);
   // A job's thread; one that calls functions goes on to another.
   void answer_prompt(const std::shared_ptr<workers::EngineRequest>& request, const protocol::Payload& params);
   Result<protocol::Payload> answer_render(const PromptParams& asked, workers::Caller& caller);
@@ -172,6 +174,7 @@ struct Engine::State : functions::EffectLog {
   std::vector<project::Language> languages;
   std::shared_ptr<const functions::Registry> registry;  // replaced on the loop, under registry_mutex
   std::mutex registry_mutex;
+  std::shared_ptr<const project::Project> current_project();  // any thread
   std::shared_ptr<secrets::Secrets> secrets;
   std::mutex models_mutex;
   std::shared_ptr<const models::Models> models;

@@ -276,6 +276,7 @@ Result<std::unique_ptr<Server>> Server::open(runtime::Engine& engine, project::S
   s.add_functions();
   s.add_rest();
   s.add_runs();
+  s.add_engine();
   s.add_documents();
   for (const auto& plug : s.options.plugs) plug(s);
   s.router_now = std::make_shared<const net::Router>(s.router);

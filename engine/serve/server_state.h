@@ -59,8 +59,13 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   void add_functions();    // rest.cc
   void add_rest();         // prompts, assistants, memory
   void add_runs();         // runs of assistants, approvals
+  void add_engine();       // requests of `sabir --engine` (engine_requests.cc)
   void add_documents();    // openapi.json, docs
   net::ServerResponse readiness();
+  // Approvals as far as they are who's to see and decide: those of one's own tenant, where one belongs to one. Block.
+  Result<json::array> approvals_of(const Identity& who, bool waiting);
+  // As runtime::Engine::decide().
+  Result<json::object> decide_as(const Identity& who, const std::string& id, bool approve, const std::string& reason);
   // A thread of `runs`: until workers are up, or it is too late.
   void await_workers(std::chrono::steady_clock::time_point deadline);
   void finished(const net::HttpFinished& one);

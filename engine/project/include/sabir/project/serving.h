@@ -71,7 +71,7 @@ struct Exposure {
 };
 
 // What tokens, JWTs and proxies allow.
-inline constexpr std::string_view kScopes[] = {"functions", "prompts", "memory", "assistants", "approvals", "mcp", "model", "admin"};
+inline constexpr std::string_view kScopes[] = {"functions", "prompts", "memory", "assistants", "approvals", "mcp", "model", "admin", "engine"};
 bool is_scope(std::string_view name);
 
 // Whether this machine alone can reach it: a name or an address of the loopback.
