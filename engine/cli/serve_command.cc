@@ -243,7 +243,9 @@ class Serving {
 
   void reload() {
     notify_manager("RELOADING=1");
-    if (auto again = server_->reload(); !again) note("sabir: " + to_text(again.error()) + "\n  What was there before is kept.");
+    auto again = server_->reload();
+    if (!again) note("sabir: " + to_text(again.error()) + "\n  What was there before is kept.");
+    else if (!again->empty()) note("sabir: " + join(*again, ", ") + " of sabir.yml's serve changed, which a new process alone can follow: restart it, or for tls kill -USR2 " + std::to_string(::getpid()));
     engine_->reload();
     notify_manager("READY=1");
   }
@@ -311,6 +313,8 @@ struct TokenOptions {
   std::string name;
   std::vector<std::string> scopes;
   std::string expires;
+  std::string rate;
+  std::optional<int> at_once;
 };
 
 Result<std::unique_ptr<serve::Tokens>> open_tokens(const Globals& globals) {
@@ -350,6 +354,12 @@ void add_token(Globals& globals, const TokenOptions& asked) {
     if (!ms || *ms <= 0) return fail_with(globals, Error(ErrorCode::kUsage, "--expires is a span such as 90d or 12h, not '" + asked.expires + "'"));
     token.expires_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count() + *ms;
   }
+  if (!asked.rate.empty()) {
+    const auto rate = project::parse_rate(asked.rate);
+    if (!rate) return fail_with(globals, Error(ErrorCode::kUsage, "--rate is a number of requests in a time, not '" + asked.rate + "'", "Write it like 10/s, 600/min or 5000/h."));
+    token.rate = *rate;
+  }
+  token.at_once = asked.at_once.value_or(0);
   auto text = (*tokens)->add(std::move(token));
   if (!text) {
     if (text.error().code == ErrorCode::kInvalidArguments) text.error().code = ErrorCode::kUsage;
@@ -372,7 +382,8 @@ void list_tokens(Globals& globals) {
   if (list->empty()) return note("There are no tokens. `sabir tokens add NAME --scopes functions` makes one.");
   for (const auto& token : *list) {
     print(padded(token.name, 20, false) + "  " + token.id + "  " + padded(join(token.scopes, ","), 28, false) + (token.user.empty() ? "" : "  user " + token.user) +
-          (token.tenant.empty() ? "" : "  tenant " + token.tenant) + "  since " + day(token.created_ms) + (token.expires_ms != 0 ? "  until " + day(token.expires_ms) : ""));
+          (token.tenant.empty() ? "" : "  tenant " + token.tenant) + "  since " + day(token.created_ms) + (token.expires_ms != 0 ? "  until " + day(token.expires_ms) : "") +
+          (token.rate.count > 0 ? "  " + project::to_text(token.rate) : "") + (token.at_once > 0 ? "  " + std::to_string(token.at_once) + " at once" : ""));
   }
 }
 
@@ -408,6 +419,8 @@ void add_serve_commands(Command& app, Globals& globals) {
   adding->add_option("NAME", t->name, "what it is called in logs and lists").required();
   adding->add_option("--scopes", t->scopes, "what it allows: functions, prompts, memory, assistants, approvals, mcp, model, admin, engine; with commas").required();
   adding->add_option("--expires", t->expires, "after a span: 90d, 12h; never without it");
+  adding->add_option("--rate", t->rate, "how often it may ask, in place of serve.limits.rate: 10/s, 600/min, 5000/h");
+  adding->add_option("--at-once", t->at_once, "how many of its requests may run at once, in place of serve.limits.at_once").between(1, 100'000);
   adding->footer("--user and --tenant say whom its calls are for: memory is theirs, and functions see them in their context.");
   adding->callback([&globals, t] { add_token(globals, *t); });
   auto* const listing = tokens->add_subcommand("list", "The tokens, without themselves.");

@@ -190,15 +190,13 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(Loop& loop, HttpServerOptio
   ::getsockname(s.listening, reinterpret_cast<sockaddr*>(&address.storage), &address.size);
   if (address.storage.ss_family == AF_UNIX) {
     s.address = "unix:" + (where.unix_path.empty() ? std::string(reinterpret_cast<const sockaddr_un&>(address.storage).sun_path) : where.unix_path);
-    s.any_host = s.options.hosts.empty();
   } else {
     const std::string text = text_of(address);
     s.port = static_cast<int>(std::strtol(text.substr(text.rfind(':') + 1).c_str(), nullptr, 10));
     s.address = s.scheme + "://" + text;
-    s.any_host = s.options.hosts.empty() && !is_loopback(address);
-    if (s.options.hosts.empty() && !s.any_host) s.options.hosts = {"localhost", "127.0.0.1", "[::1]"};
+    s.on_loopback = is_loopback(address);
   }
-  for (auto& host : s.options.hosts) std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  s.answer_for(s.options.hosts);
   const bool later = s.options.accept_later;
   std::unique_ptr<HttpServer> server(new HttpServer(std::move(state)));
   if (!later) server->accept();
@@ -211,6 +209,19 @@ void HttpServer::accept() {
     state->listener = std::make_unique<stream_descriptor>(context_of(state->loop), state->listening);
     state->accept_next();
   });
+}
+
+void HttpServer::change(const HttpLimits& limits, std::vector<std::string> hosts, std::vector<std::string> origins) {
+  state_->options.limits = limits;
+  state_->options.origins = std::move(origins);
+  state_->answer_for(std::move(hosts));
+}
+
+void HttpServer::State::answer_for(std::vector<std::string> hosts) {
+  any_host = hosts.empty() && !on_loopback;
+  if (hosts.empty() && on_loopback) hosts = {"localhost", "127.0.0.1", "[::1]"};
+  for (auto& host : hosts) std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  options.hosts = std::move(hosts);
 }
 
 void HttpServer::hand_over() {

@@ -32,6 +32,15 @@ constexpr std::chrono::milliseconds kBetweenLooks{20};
 constexpr std::chrono::milliseconds kIdleAtEnd{500};
 constexpr std::chrono::milliseconds kIdleAtHandover{10'000};
 
+net::HttpLimits limits_of(const project::Serving& serving) {
+  net::HttpLimits out;
+  out.head_bytes = static_cast<std::size_t>(serving.head_bytes);
+  out.body_bytes = serving.body_bytes;
+  out.all_bodies = std::max<std::size_t>(out.all_bodies, 4 * serving.body_bytes);
+  out.connections = static_cast<std::size_t>(serving.connections);
+  return out;
+}
+
 std::string title_of(ErrorCode code) {
   std::string title(error_code_name(code));
   std::replace(title.begin(), title.end(), '_', ' ');
@@ -83,7 +92,7 @@ Result<json::object> object_of(const net::ServerRequest& request) {
 
 Server::State::State(runtime::Engine& e, project::Serving s, ServerOptions o)
     : engine_(e), serving(std::move(s)), options(std::move(o)), redactor(e.redactor()), tokens(e.project().state_dir()) {
-  if (serving.jwt) jwt.emplace(*serving.jwt, e.project().root);
+  if (serving.jwt) jwt = std::make_shared<Jwt>(*serving.jwt, e.project().root);
   if (options.access) access = std::make_unique<AccessLog>(options.access);
   auto opened = Answers::open(e.project().state_dir(), serving.keep_answers);
   if (opened) answers = std::move(*opened);
@@ -145,6 +154,10 @@ net::ServerResponse Server::State::refusal(const net::ServerRequest& request, in
 }
 
 void Server::State::finished(const net::HttpFinished& one) {
+  if (const auto counted = entered.find(&one.request); counted != entered.end()) {
+    limits.leave(counted->second);
+    entered.erase(counted);
+  }
   std::string_view route = "-";
   std::string_view function;
   for (const auto& [name, value] : one.notes) {
@@ -245,10 +258,7 @@ Result<std::unique_ptr<Server>> Server::open(runtime::Engine& engine, project::S
                                                               : "at " + s.serving.host + " others can reach this server, and nobody has to prove who they are",
                 "Make a token: sabir tokens add NAME --scopes functions --env " + engine.project().environment + "; or name an issuer in serve.jwt of sabir.yml; or serve 127.0.0.1 alone.");
   }
-  http.limits.head_bytes = static_cast<std::size_t>(s.serving.head_bytes);
-  http.limits.body_bytes = s.serving.body_bytes;
-  http.limits.all_bodies = std::max<std::size_t>(http.limits.all_bodies, 4 * s.serving.body_bytes);
-  http.limits.connections = static_cast<std::size_t>(s.serving.connections);
+  http.limits = limits_of(s.serving);
   http.hosts = s.serving.hosts;
   http.origins = s.serving.origins;
   if (!s.serving.certificate.empty()) {
@@ -278,6 +288,7 @@ Result<std::unique_ptr<Server>> Server::open(runtime::Engine& engine, project::S
   s.add_runs();
   s.add_engine();
   s.add_documents();
+  s.add_discovery();
   for (const auto& plug : s.options.plugs) plug(s);
   s.router_now = std::make_shared<const net::Router>(s.router);
   auto opened = net::HttpServer::open(engine.loop(), std::move(http), std::move(s.router));
@@ -310,12 +321,40 @@ Server::~Server() {
 const std::string& Server::address() const { return state_->http->address(); }
 bool Server::asks_who() const { return state_->asks_who(); }
 
-Result<void> Server::reload() {
-  if (auto read = state_->tokens.reload(); !read) return read;
-  if (state_->jwt) {
-    if (auto read = state_->jwt->refresh(); !read) return read;
+Result<std::vector<std::string>> Server::reload() {
+  auto& s = *state_;
+  const auto& project = s.engine_.project();
+  if (auto read = s.tokens.reload(); !read) return fail(std::move(read.error()));
+  auto loaded = project::load(project.root, project.environment);
+  if (!loaded) return fail(std::move(loaded.error()));
+  auto next = std::move(loaded->serving);
+  std::shared_ptr<Jwt> issuer;
+  if (next.jwt) {
+    issuer = std::make_shared<Jwt>(*next.jwt, project.root);
+    if (auto read = issuer->refresh(); !read) return fail(std::move(read.error()));
   }
-  return state_->http->renew_certificate();
+  if (auto renewed = s.http->renew_certificate(); !renewed) return fail(std::move(renewed.error()));
+  std::vector<std::string> kept;
+  const auto& opened = project.serving;
+  for (const auto& [name, changed] : {std::pair("host", next.host != opened.host), std::pair("port", next.port != opened.port), std::pair("socket", next.socket != opened.socket),
+                                      std::pair("tls", next.certificate != opened.certificate || next.key != opened.key), std::pair("limits.keep_answers", next.keep_answers != opened.keep_answers)}) {
+    if (changed) kept.emplace_back(name);
+  }
+  std::promise<void> done;
+  s.engine_.loop().post([&] {
+    // Where it listens is as it was.
+    next.host = s.serving.host;
+    next.port = s.serving.port;
+    next.socket = s.serving.socket;
+    next.certificate = s.serving.certificate;
+    next.key = s.serving.key;
+    s.serving = std::move(next);
+    s.jwt = issuer;
+    s.http->change(limits_of(s.serving), s.serving.hosts, s.serving.origins);
+    done.set_value();
+  });
+  done.get_future().wait();
+  return kept;
 }
 
 int Server::descriptor() const { return state_->http->descriptor(); }

@@ -15,7 +15,7 @@ import pytest
 import requests
 from harness import node
 from openai_clients.shop import ORACLES
-from serving import machine_of, write_project
+from serving import alive, machine_of, write_project
 
 
 def group_of(item):
@@ -135,14 +135,6 @@ class Chain:
                     pass
             for process in self.processes:
                 process.wait(10)
-
-
-def alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @contextmanager

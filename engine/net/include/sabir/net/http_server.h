@@ -88,6 +88,8 @@ class HttpServer {
   HttpCounts counts() const;
 
   void replace(Router router);                      // from the next request on
+  // From the next request on; as HttpServerOptions has them. The loop's thread.
+  void change(const HttpLimits& limits, std::vector<std::string> hosts, std::vector<std::string> origins);
   // Reads certificate and key again, for connections to come.
   Result<void> renew_certificate();
   void accept();                                    // from now on, after HttpServerOptions::accept_later

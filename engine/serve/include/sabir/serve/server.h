@@ -32,8 +32,9 @@ class Server {
 
   const std::string& address() const;
   bool asks_who() const;                                // callers have to prove who they are
-  // Reads certificate, tokens and the issuer's keys again.
-  Result<void> reload();
+  // Reads certificate, tokens, and sabir.yml's `serve` with the issuer's keys again. Limits, hosts, origins, issuer and proxy are as that
+  // says from the next request on; gives the keys that changed and which need another process. Nothing changes with an error. Not on the loop.
+  Result<std::vector<std::string>> reload();
   int descriptor() const;                               // the listening socket, for a Handover
   // Builds what has to be built and starts the workers that are kept up; then, or after serve.limits.start, it is ready and `done` is
   // told what of it failed, a line each as Engine::prepare() has it. What fails holds nothing else back. `done` comes on a thread of the
