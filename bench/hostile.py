@@ -19,7 +19,7 @@ from machine import Machine, Rows, find_binary, resident_mb, write
 from hostile_clients import Guest, Hostile
 
 FILES = {
-    "sabir.yml": "languages: [python, cpp]\nserve: {limits: {connections: 20000}}\nisolation: {functions/cpp: in_process}\n",
+    "sabir.yml": "languages: [python, cpp]\nserve: {limits: {connections: 20000}}\nisolation: {functions/cpp/numbers.cpp: in_process}\n",
     "functions/cpp/numbers.cpp": "#include <cstdint>\n/// Adds.\n/// @effect read\nstd::int64_t add(std::int32_t a, std::int32_t b) { return std::int64_t{a} + b; }\n",
     "functions/python/notes.py": '"""Notes."""\nimport time\n\n\ndef count(to: int):\n    """Counts.\n\n    Effect: read\n    """\n    for number in range(to):\n        yield number\n',
 }

@@ -27,7 +27,7 @@ std::string help_page() {
   page += "  model list             models here and the project's aliases (also: pull, rm, find, use)\n";
   page += "  usage                  what calls of models took: tokens and money, by day, user, model, …\n";
   page += "  trace [ID]             what happened: recent runs, or one as a waterfall\n";
-  page += "  secrets list           which keys there are and where from (also: set, rm)\n";
+  page += "  secrets list           which keys there are and where from (also: set, scan, doctor, …)\n";
   page += "  serve                  serve the project over HTTP: functions as REST, with OpenAPI\n";
   page += "  tokens list            who may call what is served (also: add, revoke)\n";
   page += "  deploy ENVIRONMENT     bring the project to staging or production\n\n";

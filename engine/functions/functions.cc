@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <unordered_map>
 
 #include "bind.h"
@@ -81,6 +82,9 @@ struct Functions::State {
   std::unordered_map<std::string, std::shared_ptr<Route>> routes;  // by address as it was asked for, of the registry
   std::unordered_map<CallId, Running> running;
   CallId next_id = 1;
+  std::set<std::string, std::less<>> secretive;  // languages whose workers have been given a secret
+
+  bool must_clean(const Route& route) const { return !secretive.empty() && setup.clean && secretive.contains(route.language_name); }
 
   void finish(CallId id, Result<protocol::Payload> outcome) {
     const auto found = running.find(id);
@@ -189,7 +193,7 @@ struct Functions::State {
     entry.inside_route = route;
     entry.begun = now;
     entry.inside = in_process.call({route->inside, route->address(), std::move(request.arguments.json),
-                                    route->callee->context_parameter.empty() ? std::string() : workers::context_json(request.context), now,
+                                    route->callee->context_parameter.empty() ? std::string() : workers::context_json(request.context),
                                     std::min(request.deadline, now + route->own), route->callee->read},
                                    [this, id](Result<protocol::Payload> outcome, Clock::time_point ended) { finish_inside(id, std::move(outcome), ended); });
     return id;
@@ -285,8 +289,25 @@ struct Functions::State {
         chunk(std::move(value));
       };
     }
+    if (events.chunk) {
+      events.chunk = [this, here = alive, route, chunk = std::move(events.chunk)](protocol::Payload value) {
+        if (!*here || !must_clean(*route)) return chunk(std::move(value));
+        Result<protocol::Payload> said(std::move(value));
+        setup.clean(route->address(), said);
+        chunk(std::move(*said));
+      };
+    }
     events.progress = entry.events.progress;
+    if (events.progress) {
+      events.progress = [this, here = alive, route, progress = std::move(events.progress)](const std::string& params) {
+        if (!*here || !must_clean(*route)) return progress(params);
+        Result<protocol::Payload> said(protocol::Payload{params, {}});
+        setup.clean(route->address(), said);
+        progress(said->json);
+      };
+    }
     events.done = [this, id, route, effect, now](Result<protocol::Payload> outcome) {
+      if (must_clean(*route)) setup.clean(route->address(), outcome);
       check(*route, outcome);
       if (!outcome && once_more(id, outcome.error())) return;
       settle(*route, outcome, Clock::now() - now);
@@ -322,8 +343,7 @@ struct Functions::State {
     }
     if (route->project == setup.project && route->function) route->inside = *target;
     InProcess::Call call{*target, route->address(), std::move(*arguments),
-                         route->callee->context_parameter.empty() ? std::string() : workers::context_json(spec.context), Clock::now(), spec.deadline,
-                         route->callee->read};
+                         route->callee->context_parameter.empty() ? std::string() : workers::context_json(spec.context), spec.deadline, route->callee->read};
     entry.inside = in_process.call(std::move(call), [done = std::move(events.done)](Result<protocol::Payload> outcome, Clock::time_point) { done(std::move(outcome)); });
   }
 };
@@ -358,6 +378,10 @@ Functions::CallId Functions::call_source(const project::SourceFile& source, cons
   state_->dispatch(id, route, std::move(spec), 0, now);
   return id;
 }
+
+void Functions::knows_secrets(const std::string& language) { state_->secretive.insert(language); }
+
+bool Functions::has_secrets(std::string_view language) const { return language.empty() ? !state_->secretive.empty() : state_->secretive.contains(language); }
 
 void Functions::cancel(CallId id, const std::string& reason) {
   const auto found = state_->running.find(id);

@@ -59,7 +59,6 @@ class InProcess {
     std::string address;   // for messages
     std::string arguments; // a JSON object
     std::string context;   // another, or "" for a function that takes none
-    workers::Clock::time_point begun;  // about now
     workers::Clock::time_point deadline;
     bool read = false;
   };

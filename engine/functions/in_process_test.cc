@@ -93,7 +93,7 @@ class InProcessTest : public ::testing::Test {
   }
   InProcess::CallId call(InProcess::Target* target, const std::string& arguments, std::function<void(Result<protocol::Payload>)> done,
                          std::chrono::milliseconds time = std::chrono::seconds(30)) {
-    return in_process_->call({target, "a.f", arguments, "", Clock::now(), Clock::now() + time, true},
+    return in_process_->call({target, "a.f", arguments, "", Clock::now() + time, true},
                              [done = std::move(done)](Result<protocol::Payload> outcome, Clock::time_point) { done(std::move(outcome)); });
   }
   // One call after another until the loop itself makes them: eight in a row were quick, which a busy machine takes more of.

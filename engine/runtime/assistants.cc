@@ -37,6 +37,9 @@ class CallOrder {
 
 namespace {
 
+// Another process's switch of an alias is seen after that long.
+constexpr std::chrono::milliseconds kLookAtSwitches{20};
+
 using protocol::Payload;
 
 bool matches(const std::string& pattern, const functions::Function& function) {
@@ -146,8 +149,11 @@ Result<std::shared_ptr<models::Ledger>> Engine::State::open_ledger() {
 
 Result<std::shared_ptr<const models::Models>> Engine::State::load_models() {
   const std::lock_guard lock(models_mutex);
+  const auto now = std::chrono::steady_clock::now();
+  if (models && now - switches_looked < kLookAtSwitches) return models;
   auto book = open_ledger();
   // Somebody may have switched an alias meanwhile, in this process or another.
+  switches_looked = now;
   const auto version = book ? (*book)->switch_version() : Result<std::int64_t>(0);
   if (models && book && version && *version == switches_seen) return models;
   if (!local) {
@@ -210,6 +216,8 @@ Result<models::Switch> Engine::use_model(const std::string& alias, const std::st
     change.from = info.model;
   }
   if (auto done = (*book)->use(alias, change.from, model, who); !done) return fail(std::move(done.error()));
+  const std::lock_guard lock(state_->models_mutex);
+  state_->switches_looked = {};
   return change;
 }
 

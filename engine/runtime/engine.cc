@@ -10,6 +10,7 @@
 #include "sabir/base/ids.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "sabir/project/secret_settings.h"
 
 namespace sabir::runtime {
 namespace {
@@ -132,7 +133,9 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   if (!loaded) return fail(std::move(loaded.error()));
   s.project = std::make_shared<const project::Project>(std::move(*loaded));
   for (const auto& warning : s.project->warnings) log(LogLevel::kWarning, warning);
-  s.secrets = std::make_shared<secrets::Secrets>(s.project->root);
+  auto kept = project::read_secret_settings(s.project->root, s.project->environment, s.project->name);
+  if (!kept) return fail(std::move(kept.error()));
+  s.secrets = std::make_shared<secrets::Secrets>(s.project->root, std::move(*kept));
   s.answers = std::make_shared<models::AnswerCache>(s.project->state_dir(), [state = &s](std::string_view text) {
     // What a secret is must be known before it is seen.
     state->learn_secrets();
@@ -172,8 +175,10 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
     if (!s.long_jobs->submit(work)) work();
   };
   setup.requests = [&s](workers::EngineRequest request) { s.handle(std::move(request)); };
+  setup.clean = [&s](const std::string& address, Result<protocol::Payload>& said) { s.clean(address, said); };
   setup.output = [&s](const std::string& language, std::string_view line) {
-    const std::string shown = s.secrets->redactor()->redact(line);
+    const auto& redactor = *s.secrets->redactor();
+    const std::string shown = s.functions && s.functions->has_secrets(language) ? redactor.redact_pieces(line) : redactor.redact(line);
     if (s.options.output) {
       s.options.output(language, shown);
     } else {
@@ -301,6 +306,7 @@ std::shared_ptr<const project::Project> Engine::State::current_project() {
 }
 
 void Engine::reload() {
+  state_->secrets->refresh();
   state_->loop.post([s = state_.get()] { s->sources_changed({}); });
 }
 

@@ -78,6 +78,10 @@ struct Engine::State : functions::EffectLog {
   // A function's call of "client/ask" or "client/capabilities"; `address` with its quotes.
   static void ask_client(const workers::EngineRequest& request, std::string_view address, const protocol::Payload& questions);
   void get_secret(workers::EngineRequest request);
+  // Takes secrets out of what the function at `address` has said, and tells its developer so once.
+  void clean(const std::string& address, Result<protocol::Payload>& said);
+  bool knows_secrets(const std::string& address) const;
+  std::set<std::string> told_clean;  // addresses of which that was told; the loop's
   void reply_soon(const std::shared_ptr<workers::EngineRequest>& request, Result<protocol::Payload> outcome);
   void refuse(workers::EngineRequest& request);
   // Any thread, blocks: what needs no loop.
@@ -188,6 +192,7 @@ struct Engine::State : functions::EffectLog {
   std::mutex tokenizers_mutex;
   std::map<std::string, Result<std::shared_ptr<const completions::LocalTokenizer>>> tokenizers;  // by file and its last change
   std::int64_t switches_seen = -1;  // of the models that are loaded
+  std::chrono::steady_clock::time_point switches_looked{};
   secrets::Grants grants;
   std::mutex learning;
   std::shared_ptr<const functions::Registry> learned_registry;

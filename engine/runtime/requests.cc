@@ -3,10 +3,12 @@
 
 #include "engine_state.h"
 #include "prompt_functions.h"
+#include "sabir/base/log.h"
 #include "sabir/base/text.h"
 #include "sabir/completions/explain.h"
 #include "sabir/models/model_store.h"
 #include "sabir/protocol/raw_json.h"
+#include "sabir/secrets/scrubber.h"
 #include "sabir/telemetry/trace_store.h"
 
 namespace sabir::runtime {
@@ -54,6 +56,8 @@ std::int64_t number_or(const json::object& object, const char* key, std::int64_t
   return otherwise;
 }
 
+std::string_view language_of(std::string_view address) { return address.substr(0, std::min(address.find('/'), address.size())); }
+
 json::value parsed(const std::string& text) {
   auto value = parse_json(text);
   return value ? std::move(*value) : json::value();
@@ -62,8 +66,16 @@ json::value parsed(const std::string& text) {
 }  // namespace
 
 void Engine::State::handle(workers::EngineRequest request) {
-  if (request.method == "functions.call") return call_function(std::move(request));
   if (request.method == "secrets.get") return get_secret(std::move(request));
+  // What a function that knows a secret asks for is for others: another worker, a model, the store.
+  if (request.caller->depth > 0 && knows_secrets(request.caller->address)) {
+    Result<Payload> said(Payload{std::move(request.params), {}});
+    for (auto& data : request.blobs) said->blobs.push_back({"", false, std::move(data)});
+    clean(request.caller->address, said);
+    request.params = std::move(said->json);
+    for (std::size_t i = 0; i < request.blobs.size(); ++i) request.blobs[i] = std::move(said->blobs[i].data);
+  }
+  if (request.method == "functions.call") return call_function(std::move(request));
   if (request.method == "functions.list") {
     json::array list;
     for (const auto& function : registry->functions()) list.push_back(functions::to_json(function));
@@ -225,22 +237,63 @@ void Engine::State::get_secret(workers::EngineRequest request) {
     return;
   }
   // A process that the person started may read what the person may; a function needs a grant.
+  std::string full = request.caller->address;
   if (request.caller->depth > 0) {
     const auto function = registry->find(request.caller->address);
     const std::vector<std::string> none;
     const auto& declared = function ? (*function)->schema.secrets : none;
-    const std::string full = function ? (*function)->language + "/" + (*function)->address : request.caller->address;
+    if (function) full = (*function)->language + "/" + (*function)->address;
     if (!grants.allowed(full, name, declared)) {
       request.reply(fail(secrets::Grants::refusal(full, name)));
       return;
     }
   }
-  auto value = secrets->resolve(name);
-  if (!value) {
-    request.reply(fail(std::move(value.error())));
-    return;
+  // Before the value can be in what they say.
+  if (request.caller->depth > 0) functions->knows_secrets(std::string(language_of(full)));
+  const auto shared = std::make_shared<workers::EngineRequest>(std::move(request));
+  const auto tell = [name](const Result<std::string>& value) -> Result<Payload> {
+    if (!value) return fail(value.error());
+    if (find_invalid_utf8(*value) != std::string_view::npos) return fail(ErrorCode::kConfig, "the secret '" + name + "' is not UTF-8");
+    return Payload{"{\"value\":" + protocol::quote(*value) + "}", {}};
+  };
+  if (!secrets->may_wait()) return shared->reply(tell(secrets->resolve(name)));
+  const bool taken = jobs->submit([this, shared, name, tell] { reply_soon(shared, tell(secrets->resolve(name))); });
+  if (!taken) refuse(*shared);
+}
+
+bool Engine::State::knows_secrets(const std::string& address) const {
+  if (!functions->has_secrets({})) return false;
+  const auto function = registry->find(address);
+  // An assistant's own code is in no registry: it is treated as whoever knows some.
+  return !function || functions->has_secrets((*function)->language);
+}
+
+void Engine::State::clean(const std::string& address, Result<Payload>& said) {
+  const secrets::Scrubber scrubber(secrets->redactor());
+  bool changed = false;
+  const auto text = [&](std::string& one) {
+    std::string clean = secrets->redactor()->redact_pieces(one);
+    if (clean == one) return;
+    changed = true;
+    one = std::move(clean);
+  };
+  // A number that is a secret needs its JSON read; what has none in it is left as it is.
+  const auto json_text = [&](std::string& one) {
+    std::string clean = secrets->redactor()->redact_pieces(one);
+    if (clean == one) return;
+    changed = true;
+    one = protocol::check_json(clean) ? std::move(clean) : scrubber.json_text(std::move(one));
+  };
+  if (said) {
+    json_text(said->json);
+    for (auto& blob : said->blobs) text(blob.data);
+  } else {
+    Error& error = said.error();
+    for (auto* one : {&error.message, &error.hint, &error.detail}) text(*one);
+    if (!error.data.empty()) json_text(error.data);
   }
-  request.reply(Payload{"{\"value\":" + protocol::quote(*value) + "}", {}});
+  if (!changed || !told_clean.insert(address).second) return;
+  log(LogLevel::kWarning, address + " gave a secret's value away, which became [secret:NAME]: no value leaves the workers that were given it (docs/secrets.md)");
 }
 
 Result<Payload> Engine::State::answer(const std::string& method, const Payload& params, workers::Caller& caller) {

@@ -79,8 +79,7 @@ std::string url_alphabet(std::string text) {
 
 }  // namespace
 
-void Redactor::add(std::string_view name, std::string_view value) {
-  if (value.size() < kLeastBytes) return;
+std::vector<std::string> Redactor::forms(std::string_view value) {
   static constexpr const char* kLower = "0123456789abcdef";
   static constexpr const char* kUpper = "0123456789ABCDEF";
   std::vector<std::string> forms = {std::string(value),           percent_encoded(value, kUpper),
@@ -100,10 +99,21 @@ void Redactor::add(std::string_view name, std::string_view value) {
     forms.push_back(core);
     forms.push_back(url_alphabet(core));
   }
+  return forms;
+}
+
+void Redactor::add(std::string_view name, std::string_view value) {
+  if (value.size() < kLeastBytes) return;
+  {
+    // Most are known: the same value is looked up for each call.
+    const std::shared_lock lock(mutex_);
+    if (std::any_of(patterns_.begin(), patterns_.end(), [&](const auto& p) { return p.text == value && p.name == name; })) return;
+  }
   const std::unique_lock lock(mutex_);
-  for (auto& form : forms) {
+  for (auto& form : forms(value)) {
     const bool known = std::any_of(patterns_.begin(), patterns_.end(), [&](const auto& p) { return p.text == form; });
-    if (!known) patterns_.push_back({std::move(form), std::string(name)});
+    const bool plain = form == value;
+    if (!known) patterns_.push_back({std::move(form), std::string(name), plain});
   }
   std::stable_sort(patterns_.begin(), patterns_.end(),
                    [](const auto& a, const auto& b) { return a.text.size() > b.text.size(); });
@@ -124,6 +134,28 @@ std::string Redactor::redact(std::string_view text) const {
     }
     next.append(out, from);
     out = std::move(next);
+  }
+  return out;
+}
+
+std::string Redactor::redact_pieces(std::string_view text) const {
+  std::string out = redact(text);
+  const std::shared_lock lock(mutex_);
+  for (const auto& pattern : patterns_) {
+    if (!pattern.plain) continue;
+    const std::string_view value = pattern.text;
+    const std::size_t least = std::max(kLeastBytes, (value.size() + 1) / 2);
+    // A piece of that size has its beginning in the value's first half.
+    for (std::size_t from = 0; from + least <= value.size(); ++from) {
+      std::size_t at = out.find(value.substr(from, least));
+      while (at != std::string::npos) {
+        std::size_t size = least;
+        while (from + size < value.size() && at + size < out.size() && out[at + size] == value[from + size]) ++size;
+        const std::string with = "[secret:" + pattern.name + "]";
+        out.replace(at, size, with);
+        at = out.find(value.substr(from, least), at + with.size());
+      }
+    }
   }
   return out;
 }

@@ -14,12 +14,14 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "sabir/base/file.h"
 #include "sabir/base/json.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "place.h"
 
 extern char** environ;
 
@@ -29,8 +31,8 @@ namespace {
 constexpr std::string_view kShown = "config/secrets.json";
 constexpr std::size_t kMostFileBytes = std::size_t{1} << 20U;
 constexpr std::chrono::seconds kGitTimeout{3};
-
-using Values = std::map<std::string, std::string, std::less<>>;
+constexpr std::chrono::hours kStale{24};
+using Clock = std::chrono::steady_clock;
 
 struct Identity {
   dev_t device = 0;
@@ -101,43 +103,28 @@ bool tracked_by_git(const std::filesystem::path& root) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-Result<Values> parse_values(std::string_view text) {
+}  // namespace
+
+Result<Values> parse_values(std::string_view text, const std::string& file) {
+  constexpr const char* kHint = "The file is one JSON object: {\"openai_api_key\": \"…\"}";
   if (trim(text).empty()) return Values{};
   auto value = parse_json(text);
-  if (!value) {
-    Error error = config_error(std::string(kShown) + ": " + value.error().message,
-                               "The file is one JSON object: {\"openai_api_key\": \"…\"}");
-    error.line = value.error().line;
-    error.column = value.error().column;
-    return fail(std::move(error));
-  }
-  if (!value->is_object()) {
-    return fail(config_error(std::string(kShown) + ": not a JSON object",
-                             "The file is one JSON object: {\"openai_api_key\": \"…\"}"));
-  }
+  if (!value) return fail(Error(ErrorCode::kConfig, file + ": " + value.error().message, kHint).at(file, value.error().line, value.error().column));
+  if (!value->is_object()) return fail(Error(ErrorCode::kConfig, file + ": not a JSON object", kHint).at(file));
   Values values;
   for (const auto& member : value->get_object()) {
     if (!member.value().is_string()) {
-      return fail(config_error(std::string(kShown) + ": the value of '" + std::string(member.key()) + "' is not a string",
-                               "Put the value between double quotes."));
+      return fail(Error(ErrorCode::kConfig, file + ": the value of '" + std::string(member.key()) + "' is not a string", "Put the value between double quotes.").at(file));
     }
     values[std::string(member.key())] = std::string(member.value().get_string());
   }
   return values;
 }
 
-}  // namespace
-
-std::string_view source_name(Source source) {
-  switch (source) {
-    case Source::kEnvironment:
-      return "environment";
-    case Source::kFile:
-      return kShown;
-    case Source::kNone:
-      break;
-  }
-  return "missing";
+std::string values_text(const Values& values) {
+  json::object object;
+  for (const auto& [name, value] : values) object[name] = value;
+  return pretty_json(object) + "\n";
 }
 
 bool is_secret_name(std::string_view name) {
@@ -169,8 +156,60 @@ struct Secrets::State {
   mutable Values values;
   mutable bool loaded = false;
 
+  Settings settings;
+  // Those of `settings.order` but the environment and the file, which are read here; by their names in it.
+  std::vector<std::pair<std::string, std::unique_ptr<Place>>> places;
+  // What a place has said, with when it was asked or the stamp of what it was read from.
+  struct Known {
+    std::optional<std::string> value;
+    Clock::time_point asked;
+    std::string stamp;
+  };
+  mutable std::mutex known_mutex;
+  mutable std::map<std::pair<const Place*, std::string>, Known> known;
+
   Result<const Values*> load(Redactor& redactor) const;
+  Result<std::optional<std::string>> ask(Place& place, const std::string& name) const;
+  Place* place(std::string_view kind) const {
+    for (const auto& [own, one] : places) {
+      if (own == kind) return one.get();
+    }
+    return nullptr;
+  }
+  // The place of that kind, or where `usual` says; null = the file, or no such place.
+  Place* chosen(const std::string& kind, const std::string& usual) const {
+    if (!kind.empty()) return place(kind);
+    for (const auto& [own, one] : places) {
+      if (one->name() == usual) return one.get();
+    }
+    return nullptr;
+  }
+  bool asks(std::string_view kind) const { return std::find(settings.order.begin(), settings.order.end(), kind) != settings.order.end(); }
 };
+
+Result<std::optional<std::string>> Secrets::State::ask(Place& place, const std::string& name) const {
+  const std::pair key(&place, name);
+  const auto now = Clock::now();
+  const std::string stamp = place.stamp();
+  std::optional<Known> before;
+  {
+    const std::lock_guard lock(known_mutex);
+    if (const auto found = known.find(key); found != known.end()) before = found->second;
+  }
+  if (before && (place.is_remote() ? now - before->asked < settings.refresh : before->stamp == stamp)) return before->value;
+  auto value = place.get(name);
+  if (!value) {
+    // A machine that cannot be reached for a while takes nothing away.
+    if (before && place.is_remote() && before->value && now - before->asked < kStale && value.error().code != ErrorCode::kNotGranted) {
+      log(LogLevel::kWarning, "the secret '" + name + "' could not be asked for again, and stays what it was: " + value.error().message);
+      return before->value;
+    }
+    return fail(std::move(value.error()));
+  }
+  const std::lock_guard lock(known_mutex);
+  known[key] = {*value, now, stamp};
+  return value;
+}
 
 // REQUIRES: `mutex` is held.
 Result<const Values*> Secrets::State::load(Redactor& redactor) const {
@@ -195,8 +234,8 @@ Result<const Values*> Secrets::State::load(Redactor& redactor) const {
     return fail(config_error(std::string(kShown) + ": cannot be opened", "Put a regular file there."));
   }
   struct stat info {};
-  const bool known = ::fstat(fd, &info) == 0;
-  if (!known || !S_ISREG(info.st_mode)) {
+  const bool is_seen = ::fstat(fd, &info) == 0;
+  if (!is_seen || !S_ISREG(info.st_mode)) {
     ::close(fd);
     forget();
     return fail(config_error(std::string(kShown) + ": is not a regular file", "Put a regular file there."));
@@ -235,7 +274,7 @@ Result<const Values*> Secrets::State::load(Redactor& redactor) const {
   if (text.size() > kMostFileBytes) {
     return fail(config_error(std::string(kShown) + ": larger than " + std::to_string(kMostFileBytes) + " bytes", ""));
   }
-  auto parsed = parse_values(text);
+  auto parsed = parse_values(text, std::string(kShown));
   if (!parsed) return fail(std::move(parsed.error()));
   values = std::move(*parsed);
   seen = identity_of(info);
@@ -247,12 +286,31 @@ Result<const Values*> Secrets::State::load(Redactor& redactor) const {
   return &values;
 }
 
-Secrets::Secrets(std::filesystem::path root) : state_(std::make_unique<State>()), redactor_(std::make_shared<Redactor>()) {
+Secrets::Secrets(std::filesystem::path root, Settings settings) : state_(std::make_unique<State>()), redactor_(std::make_shared<Redactor>()) {
   state_->file = root / "config" / "secrets.json";
+  state_->settings = std::move(settings);
+  for (const auto& kind : state_->settings.order) {
+    if (kind == "age") state_->places.emplace_back(kind, make_age_place(root, state_->settings.age));
+    if (kind == "aws") state_->places.emplace_back(kind, make_aws_place(state_->settings));
+    if (kind == "vault") state_->places.emplace_back(kind, make_vault_place(state_->settings));
+  }
   state_->root = std::move(root);
 }
 
 Secrets::~Secrets() = default;
+
+const Settings& Secrets::settings() const { return state_->settings; }
+
+bool Secrets::may_wait() const {
+  std::error_code ec;
+  return std::any_of(state_->places.begin(), state_->places.end(),
+                     [&](const auto& one) { return one.second->is_remote() || std::filesystem::exists(state_->root / one.second->name(), ec); });
+}
+
+void Secrets::refresh() const {
+  const std::lock_guard lock(state_->known_mutex);
+  state_->known.clear();
+}
 
 Result<std::string> Secrets::resolve(const std::string& name) const {
   if (!is_secret_name(name)) {
@@ -260,38 +318,115 @@ Result<std::string> Secrets::resolve(const std::string& name) const {
                 "Names are lower-case letters, digits and _, as in openai_api_key.");
   }
   const std::string variable = variable_name(name);
-  if (const char* value = std::getenv(variable.c_str()); value != nullptr && *value != '\0' && !is_placeholder(value)) {
-    redactor_->add(name, value);
-    return std::string(value);
+  std::string placeholder;
+  for (const auto& kind : state_->settings.order) {
+    std::optional<std::string> value;
+    std::string where;
+    if (kind == "environment") {
+      if (const char* text = std::getenv(variable.c_str()); text != nullptr && *text != '\0') value = text;
+    } else if (kind == "file") {
+      where = kShown;
+      const std::lock_guard lock(state_->mutex);
+      const auto values = state_->load(*redactor_);
+      if (!values) return fail(values.error());
+      if (const auto found = (*values)->find(name); found != (*values)->end()) value = found->second;
+    } else if (auto* const place = state_->place(kind)) {
+      where = place->name();
+      auto said = state_->ask(*place, name);
+      if (!said) return fail(std::move(said.error()));
+      value = std::move(*said);
+    }
+    if (!value || trim(*value).empty()) continue;
+    if (is_placeholder(*value)) {
+      if (placeholder.empty()) placeholder = where;
+      continue;
+    }
+    redactor_->add(name, *value);
+    return std::move(*value);
   }
-  const std::lock_guard lock(state_->mutex);
-  const auto values = state_->load(*redactor_);
-  if (!values) return fail(values.error());
-  const auto found = (*values)->find(name);
-  if (found != (*values)->end() && !trim(found->second).empty() && !is_placeholder(found->second)) return found->second;
-  const bool placeholder = found != (*values)->end();
-  return fail(ErrorCode::kSecretMissing,
-              "the secret '" + name + "' is not set" +
-                  (placeholder ? ": " + std::string(kShown) + " holds a placeholder for it" : std::string{}),
-              "Set the environment variable " + variable + ", or store it in config/secrets.json: sabir secrets set " + name);
+  return fail(ErrorCode::kSecretMissing, "the secret '" + name + "' is not set" + (placeholder.empty() ? std::string{} : ": " + placeholder + " holds a placeholder for it"),
+              "Set the environment variable " + variable + ", or store it in " + written_to() + ": sabir secrets set " + name +
+                  (state_->settings.environment == "development" ? "" : " --env " + state_->settings.environment));
 }
 
 Result<std::vector<SecretInfo>> Secrets::list(const std::vector<std::string>& also) const {
-  const std::lock_guard lock(state_->mutex);
-  const auto values = state_->load(*redactor_);
-  if (!values) return fail(values.error());
-  std::map<std::string, Source> names;
-  for (const auto& [name, value] : **values) {
-    names[name] = trim(value).empty() || is_placeholder(value) ? Source::kNone : Source::kFile;
+  std::map<std::string, std::string> names;
+  for (const auto& name : also) names.emplace(name, "missing");
+  const auto is_set = [](const std::string& value) { return !trim(value).empty() && !is_placeholder(value); };
+  std::map<std::string, std::string> found;
+  const auto take = [&](const std::string& name, const std::string& where) {
+    names.emplace(name, "missing");
+    found.emplace(name, where);
+  };
+  std::vector<std::string> of_environment;
+  for (const auto& kind : state_->settings.order) {
+    if (kind == "environment") {
+      // Any name that another place or the caller knows; it wins where it stands first.
+      for (const auto& other : state_->settings.order) {
+        if (other == "environment") break;
+        of_environment.push_back(other);
+      }
+    } else if (kind == "file") {
+      const std::lock_guard lock(state_->mutex);
+      const auto values = state_->load(*redactor_);
+      if (!values) return fail(values.error());
+      for (const auto& [name, value] : **values) {
+        if (is_set(value)) take(name, std::string(kShown));
+        else names.emplace(name, "missing");
+      }
+    } else if (auto* const place = state_->place(kind)) {
+      auto there = place->names();
+      if (!there) return fail(std::move(there.error()));
+      for (const auto& name : *there) take(name, place->name());
+    }
   }
-  for (const auto& name : also) names.emplace(name, Source::kNone);
   std::vector<SecretInfo> out;
-  for (auto& [name, source] : names) {
+  for (const auto& [name, nowhere] : names) {
+    SecretInfo info{name, nowhere};
+    if (const auto at = found.find(name); at != found.end()) info.source = at->second;
     const char* value = std::getenv(variable_name(name).c_str());
-    if (value != nullptr && *value != '\0' && !is_placeholder(value)) source = Source::kEnvironment;
-    out.push_back({name, source});
+    const bool first = of_environment.empty() || info.source == "missing";
+    if (state_->asks("environment") && first && value != nullptr && is_set(value)) info.source = "environment";
+    out.push_back(std::move(info));
   }
   return out;
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> Secrets::values() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  if (state_->asks("file")) {
+    const std::lock_guard lock(state_->mutex);
+    const auto values = state_->load(*redactor_);
+    if (!values) return fail(values.error());
+    for (const auto& [name, value] : **values) {
+      if (!trim(value).empty() && !is_placeholder(value)) out.emplace_back(name, value);
+    }
+  }
+  for (const auto& [kind, place] : state_->places) {
+    auto names = place->names();
+    if (!names) return fail(std::move(names.error()));
+    for (const auto& name : *names) {
+      auto value = state_->ask(*place, name);
+      if (!value) return fail(std::move(value.error()));
+      if (*value && !trim(**value).empty()) {
+        redactor_->add(name, **value);
+        out.emplace_back(name, **value);
+      }
+    }
+  }
+  return out;
+}
+
+std::string Secrets::written_to(const std::string& place) const {
+  const auto& s = *state_;
+  if (const auto* chosen = s.place(place)) return chosen->name();
+  if (!place.empty()) return std::string(kShown);
+  for (auto one = s.places.rbegin(); one != s.places.rend(); ++one) {
+    if (one->second->is_remote()) return one->second->name();
+  }
+  std::error_code ec;
+  if (auto* const age = s.place("age"); age && (!s.asks("file") || std::filesystem::exists(s.root / age->name(), ec))) return age->name();
+  return std::string(kShown);
 }
 
 namespace {
@@ -316,15 +451,15 @@ class WriteLock {
   int fd_;
 };
 
-Result<void> write_values(const std::filesystem::path& file, const Values& values) {
-  json::object object;
-  for (const auto& [name, value] : values) object[name] = value;
-  return write_file(file, pretty_json(object) + "\n", 0600);
-}
-
 }  // namespace
 
-Result<void> Secrets::set(const std::string& name, std::string_view value) {
+namespace {
+Error no_place(const std::string& place) {
+  return Error(ErrorCode::kInvalidArguments, "'" + place + "' is none of this environment's places for secrets", "Add it to `order` in config/secrets_config.yml; places are file, age, aws and vault.");
+}
+}  // namespace
+
+Result<void> Secrets::set(const std::string& name, std::string_view value, const std::string& place) {
   if (!is_secret_name(name)) {
     return fail(ErrorCode::kInvalidArguments, "'" + name + "' is not a secret's name",
                 "Names are lower-case letters, digits and _, as in openai_api_key.");
@@ -334,28 +469,41 @@ Result<void> Secrets::set(const std::string& name, std::string_view value) {
                 "the value for the secret '" + name + "' is empty, not UTF-8, or larger than 65536 bytes",
                 "Give it on standard input: printf %s \"$KEY\" | sabir secrets set " + name);
   }
+  redactor_->add(name, value);
   const std::lock_guard lock(state_->mutex);
   std::error_code ec;
   std::filesystem::create_directories(state_->file.parent_path(), ec);
   const WriteLock only_writer(state_->file.parent_path());
+  if (auto* const other = state_->chosen(place, written_to())) {
+    auto done = other->set(name, std::string(value));
+    if (done) refresh();
+    return done;
+  }
+  if (!place.empty() && place != "file") return fail(no_place(place));
   const auto values = state_->load(*redactor_);
   if (!values) return fail(values.error());
   Values changed = **values;
   changed[name] = std::string(value);
-  redactor_->add(name, value);
-  return write_values(state_->file, changed);
+  return write_file(state_->file, values_text(changed), 0600);
 }
 
-Result<bool> Secrets::remove(const std::string& name) {
+Result<bool> Secrets::remove(const std::string& name, const std::string& place) {
   const std::lock_guard lock(state_->mutex);
   std::error_code ec;
-  if (!std::filesystem::exists(state_->file, ec)) return false;
+  std::filesystem::create_directories(state_->file.parent_path(), ec);
   const WriteLock only_writer(state_->file.parent_path());
+  if (auto* const other = state_->chosen(place, written_to())) {
+    auto done = other->remove(name);
+    if (done) refresh();
+    return done;
+  }
+  if (!place.empty() && place != "file") return fail(no_place(place));
+  if (!std::filesystem::exists(state_->file, ec)) return false;
   const auto values = state_->load(*redactor_);
   if (!values) return fail(values.error());
   Values changed = **values;
   if (changed.erase(name) == 0) return false;
-  if (auto written = write_values(state_->file, changed); !written) return fail(written.error());
+  if (auto written = write_file(state_->file, values_text(changed), 0600); !written) return fail(written.error());
   return true;
 }
 

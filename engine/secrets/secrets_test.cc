@@ -160,7 +160,7 @@ TEST_F(SecretsTest, ListNamesSourcesAndNeverValues) {
   const auto list = Secrets(root_).list({"test_api_key", "other_api_key"});
   ASSERT_TRUE(list);
   std::vector<std::string> lines;
-  for (const auto& info : *list) lines.push_back(info.name + "=" + std::string(source_name(info.source)));
+  for (const auto& info : *list) lines.push_back(info.name + "=" + info.source);
   EXPECT_EQ(lines, (std::vector<std::string>{"a_key=config/secrets.json", "b_key=missing", "other_api_key=missing",
                                              "test_api_key=environment"}));
 }

@@ -24,18 +24,19 @@ class MeteredModel final : public Model {
     Usage most;
     most.input_tokens = prompt_tokens(request);
     most.output_tokens = answer_tokens(request.parameters).value_or(answer_tokens(meter_.parameters).value_or(kAssumedAnswer));
-    return metered<Reply>(request.caller, most, request.timeout, [&] { return leaf_->complete(request, on_event); });
+    return metered<Reply>(request.caller, most, request.timeout, request.afterwards, [&] { return leaf_->complete(request, on_event); });
   }
 
   Result<Embeddings> embed(const EmbedRequest& request) override {
     Usage most;
     most.input_tokens = prompt_tokens(request);
-    return metered<Embeddings>(request.caller, most, request.timeout, [&] { return leaf_->embed(request); });
+    return metered<Embeddings>(request.caller, most, request.timeout, {}, [&] { return leaf_->embed(request); });
   }
 
  private:
   template <class Answer>
-  Result<Answer> metered(const Caller& caller, const Usage& most, milliseconds timeout, const std::function<Result<Answer>()>& ask) {
+  Result<Answer> metered(const Caller& caller, const Usage& most, milliseconds timeout, const std::function<void(std::function<void()>)>& afterwards,
+                         const std::function<Result<Answer>()>& ask) {
     CallFacts facts{caller, meter_.alias, meter_.provider, meter_.model};
     std::optional<std::int64_t> lease;
     if (meter_.budgets.any()) {
@@ -49,7 +50,9 @@ class MeteredModel final : public Model {
       if (!answer->model.empty()) facts.model = answer->model;
       const auto nusd = cost(facts.model, answer->usage);
       if (nusd) answer->cost_usd = static_cast<double>(*nusd) / 1e9;
-      book(lease, facts, answer->usage, nusd, "ok");
+      // Until then a promise stands for it, as it would if this engine died now.
+      if (afterwards) afterwards([meter = meter_, lease, facts, usage = answer->usage, nusd] { book(meter, lease, facts, usage, nusd, "ok"); });
+      else book(meter_, lease, facts, answer->usage, nusd, "ok");
       return answer;
     }
     const Error& error = answer.error();
@@ -61,7 +64,7 @@ class MeteredModel final : public Model {
       Usage usage;
       usage.input_tokens = most.input_tokens;
       usage.output_tokens = partial / 4;
-      book(lease, facts, usage, cost(meter_.model, usage), "broken");
+      book(meter_, lease, facts, usage, cost(meter_.model, usage), "broken");
     } else if (lease) {
       if (auto released = meter_.ledger->release(*lease); !released) log(LogLevel::kWarning, "a budget's promise was not taken back: " + released.error().message);
     }
@@ -87,11 +90,11 @@ class MeteredModel final : public Model {
     return bytes;
   }
 
-  void book(std::optional<std::int64_t> lease, const CallFacts& facts, const Usage& usage, std::optional<std::int64_t> nusd, const char* outcome) const {
-    if (!meter_.ledger) return;
+  static void book(const Meter& meter, std::optional<std::int64_t> lease, const CallFacts& facts, const Usage& usage, std::optional<std::int64_t> nusd, const char* outcome) {
+    if (!meter.ledger) return;
     // An answer is not lost because nobody can write down what it cost.
-    if (auto done = meter_.ledger->settle(lease, facts, usage, nusd, outcome); !done) {
-      log(LogLevel::kWarning, "what a call of model '" + meter_.alias + "' took was not written down: " + done.error().message);
+    if (auto done = meter.ledger->settle(lease, facts, usage, nusd, outcome); !done) {
+      log(LogLevel::kWarning, "what a call of model '" + meter.alias + "' took was not written down: " + done.error().message);
     }
   }
 

@@ -38,6 +38,11 @@ class Answering : public std::enable_shared_from_this<Answering> {
   ~Answering() {
     if (leave_) leave_();
   }
+  // What nobody waits for.
+  void afterwards(std::function<void()> task) { afterwards_.push_back(std::move(task)); }
+  void run_afterwards() {
+    for (const auto& task : std::exchange(afterwards_, {})) task();
+  }
   // What is to be done when it has ended.
   void when_ended(std::function<void()> leave) { leave_ = std::move(leave); }
 
@@ -109,6 +114,7 @@ class Answering : public std::enable_shared_from_this<Answering> {
   const Identity who_;
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
   std::function<void()> leave_;
+  std::vector<std::function<void()>> afterwards_;  // of the thread that answers
   std::mutex mutex_;
   bool began_ = false;
   bool ended_ = false;
@@ -136,6 +142,7 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
         const bool taken = self->app_.run([me = self.get(), handler, answering] {
           const trace::Scope scope(answering->who().span);
           (me->*handler)(answering);
+          answering->run_afterwards();
         });
         if (!taken) answering->refuse(Error(ErrorCode::kBusy, "too many requests run already", "Try again in a moment."));
       });
@@ -238,6 +245,7 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
       request.output_schema = asked.output_schema;
       request.cancelled = answering.cancelled();
       request.caller.context = context;
+      request.afterwards = [&answering](std::function<void()> task) { answering.afterwards(std::move(task)); };
       models::OnEvent on_event;
       if (asked.stream) {
         on_event = [&show](const models::Event& event) {

@@ -1,5 +1,5 @@
 def add(a: int, b: int) -> int:
-    """Adds.
+    """Adds, in Python.
 
     Effect: read
     """

@@ -69,6 +69,8 @@ struct Setup {
   std::function<void(std::function<void()>)> background;   // runs blocking work elsewhere
   workers::RequestHandler requests;                        // what workers ask of the engine
   std::function<void(const std::string& language, std::string_view line)> output;
+  // Takes secrets out of what a function whose language knows some has said: its outcome, or a piece of a stream; loop thread.
+  std::function<void(const std::string& address, Result<protocol::Payload>& said)> clean;
   std::map<std::string, std::string> environment;          // beyond what workers always see
   bool debug = false;                                      // workers run on this terminal, one of a language, without time limits
 };
@@ -98,6 +100,9 @@ class Functions {
   // Builds what must be built and starts one worker of each language that the project uses; `done` gets a line per
   // language: {"language", "ok", "message"}.
   void prepare(std::function<void(std::vector<json::object>)> done);
+  // Workers of `language` have been given a secret: what they say goes through Setup::clean from now on.
+  void knows_secrets(const std::string& language);
+  bool has_secrets(std::string_view language) const;  // "": any language
   void shutdown(std::function<void()> done);
   std::map<std::string, workers::PoolStats> stats() const;
   // Of the last 64 calls of "language/address" in this engine: {"calls", "failed", "median_ms", "most_ms", "last_error"};

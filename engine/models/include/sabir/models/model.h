@@ -39,6 +39,8 @@ struct Request {
   // How old an answer to the same question may be that is given again; 0 = it is asked anew. Nothing = as the configuration says.
   std::optional<std::chrono::milliseconds> cache;
   Caller caller;
+  // Takes what whoever asks need not wait for, and runs it once the answer has left; empty = it is done before that.
+  std::function<void(std::function<void()>)> afterwards;
 };
 
 struct ToolCall {

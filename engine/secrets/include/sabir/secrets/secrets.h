@@ -1,7 +1,9 @@
-// Secrets: named values that functions and model providers may be given. A name resolves from the environment
-// (openai_api_key -> OPENAI_API_KEY), then from config/secrets.json. Every value seen is handed to the redactor.
+// Secrets: named values that functions and model providers may be given. A name is looked up in one place after the other, as the
+// settings say: the environment (openai_api_key -> OPENAI_API_KEY), config/secrets.json, config/secrets.json.age, AWS Secrets
+// Manager, Vault. Every value seen is handed to the redactor.
 //
-// Threads: any. The file is read afresh when it has changed.
+// Threads: any; what asks another machine blocks for it, 10 s at most. Files are read afresh when they have changed; what another
+// machine said holds for Settings::refresh, and for a day where it cannot be asked again.
 #pragma once
 
 #include <filesystem>
@@ -12,15 +14,15 @@
 
 #include "sabir/base/error.h"
 #include "sabir/secrets/redactor.h"
+#include "sabir/secrets/settings.h"
 
 namespace sabir::secrets {
 
-enum class Source { kNone, kEnvironment, kFile };
-std::string_view source_name(Source source);  // "missing", "environment", "config/secrets.json"
-
 struct SecretInfo {
   std::string name;
-  Source source = Source::kNone;  // where resolve() would take it from; kNone = placeholder or empty
+  // Where resolve() would take it from: "environment", "config/secrets.json", "config/secrets.json.age", "AWS Secrets Manager",
+  // "Vault"; "missing" = nowhere, or a placeholder or empty there.
+  std::string source = "missing";
 };
 
 // Lower-case letters, digits and _, starting with a letter, at most 100 bytes.
@@ -33,22 +35,33 @@ bool is_placeholder(std::string_view value);
 class Secrets {
  public:
   // `root` is the project's root.
-  explicit Secrets(std::filesystem::path root);
+  explicit Secrets(std::filesystem::path root, Settings settings = {});
   ~Secrets();
   Secrets(const Secrets&) = delete;
   Secrets& operator=(const Secrets&) = delete;
 
   // Errors: kSecretMissing (says where to put it), kInvalidArguments for a bad name, kConfig for a file that is readable
-  // by others, tracked by git, no regular file, or not a JSON object of strings.
+  // by others, tracked by git, no regular file, or not a JSON object of strings; a place's own (kUnavailable, kTimeout, kNotGranted).
   Result<std::string> resolve(const std::string& name) const;
+  // Whether resolve() may have to wait for a program or another machine.
+  bool may_wait() const;
+  // What other machines said is forgotten: the next resolve() asks again.
+  void refresh() const;
 
-  // Names in the file, and of `also` those that the environment has; sorted, each once. Never values.
+  // Names that any place has, and `also`; sorted, each once. Never values.
   Result<std::vector<SecretInfo>> list(const std::vector<std::string>& also = {}) const;
+  // The values of each place but the environment, by name, for those who search for them. Errors: a place's own.
+  Result<std::vector<std::pair<std::string, std::string>>> values() const;
+  const Settings& settings() const;
 
-  // Writes config/secrets.json at mode 0600, whole or not at all. Errors: as above; kStorageFull, kIo.
-  Result<void> set(const std::string& name, std::string_view value);
-  // False when the file had no such name.
-  Result<bool> remove(const std::string& name);
+  // Where set() writes: the settings' last place that is on another machine, else config/secrets.json.age where it is there, else
+  // config/secrets.json. With a `place`: that one's name.
+  std::string written_to(const std::string& place = {}) const;
+  // A file is written whole or not at all, config/secrets.json at mode 0600. `place` is "file", "age", "aws", "vault"; "" = where
+  // written_to() says. Errors: as above; kStorageFull, kIo, kInvalidArguments for a place that the settings do not name.
+  Result<void> set(const std::string& name, std::string_view value, const std::string& place = {});
+  // False when the place had no such name.
+  Result<bool> remove(const std::string& name, const std::string& place = {});
 
   const std::shared_ptr<Redactor>& redactor() const { return redactor_; }
   // Hands every value of the file to the redactor and makes it the log's (set_log_redactor). A file that cannot be read
