@@ -19,6 +19,7 @@ struct Globals {
   bool json = false;
   SessionOptions session;
   int exit_code = 0;
+  std::vector<std::string> words;  // the command line, as it was given
 };
 
 // Adds --json, --project, --env and the caller's context to a command.

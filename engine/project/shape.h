@@ -41,6 +41,7 @@ Result<void> read_mcp_servers(Project& project);
 // Reads sabir.yml's `serve` and `expose`, null where it has none, for the project's environment. Errors: kConfig.
 Result<void> read_serving(const json::value* value, const Shape& shape, Project& project);
 Result<void> read_exposure(const json::value* value, const Shape& shape, Project& project);
+Result<void> read_approvals(const json::value* value, const Shape& shape, Project& project);
 
 // Finds the sources of `project.root`; fills sources, unsupported and warnings. Errors: kLimit, kIo.
 Result<void> walk_tree(Project& project, const std::vector<Language>& languages);

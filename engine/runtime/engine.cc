@@ -57,10 +57,8 @@ Engine::State::~State() {
   if (!thread.joinable()) return;
   std::promise<void> stopped;
   loop.post([this, &stopped] {
-    listener.reset();
+    unpublish();
     watcher.reset();
-    std::error_code ec;
-    if (!published.empty()) fs::remove(published, ec);
     clients.clear();
     functions->shutdown([this, &stopped] { mcp->shutdown([&stopped] { stopped.set_value(); }); });
   });
@@ -86,6 +84,18 @@ Engine::State::~State() {
   telemetry.reset();
   journal.reset();
   memory.reset();
+}
+
+void Engine::State::unpublish() {
+  listener.reset();
+  const auto file = std::exchange(published, {});
+  if (file.empty()) return;
+  // Whoever came after has written its own.
+  const auto text = read_file(file, 65536);
+  const auto value = text ? parse_json(*text) : Result<json::value>(fail(text.error()));
+  const auto* pid = value && value->is_object() ? value->get_object().if_contains("pid") : nullptr;
+  std::error_code ec;
+  if (pid && pid->is_int64() && pid->get_int64() == ::getpid()) fs::remove(file, ec);
 }
 
 void Engine::State::begin(functions::EffectRecord record, std::function<void(Result<std::int64_t>)> written) {
@@ -315,9 +325,11 @@ std::function<void()> Engine::call(functions::CallRequest request, workers::Call
 
 net::Loop& Engine::loop() { return state_->loop; }
 
-std::shared_ptr<const project::Project> Engine::current_project() const {
-  const std::lock_guard lock(state_->registry_mutex);
-  return state_->served ? state_->served : state_->project;
+std::shared_ptr<const project::Project> Engine::current_project() const { return state_->current_project(); }
+
+std::shared_ptr<const project::Project> Engine::State::current_project() {
+  const std::lock_guard lock(registry_mutex);
+  return served ? served : project;
 }
 
 void Engine::reload() {
@@ -395,6 +407,25 @@ Result<void> Engine::listen() {
   if (auto written = write_file(file, json::serialize(content) + "\n", 0600); !written) return written;
   state_->published = file;
   return {};
+}
+
+void Engine::withdraw() {
+  std::promise<void> done;
+  state_->loop.post([this, &done] {
+    state_->unpublish();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+std::size_t Engine::open_requests() {
+  std::promise<std::size_t> promise;
+  state_->loop.post([this, &promise] {
+    std::size_t count = 0;
+    for (const auto& client : state_->clients) count += client->open_requests();
+    promise.set_value(count);
+  });
+  return promise.get_future().get();
 }
 
 Result<void> Engine::watch() {

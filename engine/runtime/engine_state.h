@@ -100,6 +100,8 @@ struct Engine::State : functions::EffectLog {
   Result<protocol::Payload> answer(const std::string& method, const protocol::Payload& params, workers::Caller& caller);
   Result<protocol::Payload> answer_memory(const std::string& method, const protocol::Payload& params, const CallContext& context,
                                           const std::string& source);
+  Result<protocol::Payload> answer_usage(const protocol::Payload& params);
+  Result<protocol::Payload> answer_traces(const std::string& method, const protocol::Payload& params);
   // A job's thread; one that calls functions goes on to another.
   void answer_prompt(const std::shared_ptr<workers::EngineRequest>& request, const protocol::Payload& params);
   Result<protocol::Payload> answer_render(const PromptParams& asked, workers::Caller& caller);
@@ -210,6 +212,7 @@ struct Engine::State : functions::EffectLog {
   std::string disabled_stamp;
   const workers::Clock::time_point begun = workers::Clock::now();
   const std::shared_ptr<ModelCounts> model_counts = std::make_shared<ModelCounts>();
+  std::shared_ptr<const project::Project> current_project();  // any thread
   std::shared_ptr<secrets::Secrets> secrets;
   std::mutex models_mutex;
   std::shared_ptr<const models::Models> models;
@@ -253,6 +256,7 @@ struct Engine::State : functions::EffectLog {
   std::atomic<bool> stopping = false;
   std::unique_ptr<net::Listener> listener;
   std::filesystem::path published;  // engine.json, while listening
+  void unpublish();                 // the loop's
   std::thread thread;
 };
 

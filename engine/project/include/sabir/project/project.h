@@ -3,6 +3,7 @@
 // Threads: immutable after load(); share by std::shared_ptr<const Project>. The functions may be called from any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -156,6 +157,7 @@ struct Project {
   std::vector<McpServer> mcp_servers;         // of config/mcp.yml, in its order
   Serving serving;
   Exposure exposure;
+  std::chrono::milliseconds approval_time{std::chrono::hours(24)};  // sabir.yml's `approvals.expire`: how long a call waits for a person's word
   int timeout_ms = 0;                        // of one call; 0 = the engine's default
   int test_timeout_ms = 0;                   // of one suite of `sabir test`; 0 = its default
   json::object config;                       // sabir.yml as JSON, after checks
@@ -191,6 +193,8 @@ Result<Language> load_language(const std::filesystem::path& folder);
 // "250ms", "30s", "5m", "1h" or a bare number of seconds, in milliseconds; nullopt for anything else, for zero and for
 // more than a day.
 std::optional<int> parse_duration_ms(std::string_view text);
+// The same, or days: "90d", up to ten years.
+std::optional<std::int64_t> parse_span_ms(std::string_view text);
 
 // "512MB", "1.5GB", "64KB" (powers of 1024) or a bare number of bytes; nullopt for anything else and below 1 MB.
 std::optional<std::uint64_t> parse_bytes(std::string_view text);
