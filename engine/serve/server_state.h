@@ -12,7 +12,7 @@
 #include "access_log.h"
 #include "answers.h"
 #include "jwt.h"
-#include "limits.h"
+#include "caller_limits.h"
 #include "metrics.h"
 #include "sabir/secrets/redactor.h"
 #include "sabir/serve/server.h"

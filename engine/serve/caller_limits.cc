@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "caller_limits.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "caller_limits.h"
 
 #include <gmock/gmock.h>
 
