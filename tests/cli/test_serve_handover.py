@@ -393,7 +393,9 @@ def test_a_new_version_that_does_not_start_changes_nothing(machine):
         half.kill()
         half.wait(10)
         assert ask({}) == first
-        assert chain.hand_over(by_signal=True) != first and ask({}) == chain.pid
+        assert chain.hand_over(by_signal=True) != first
+        # The old one may have taken a connection while it gave its socket away, and answers it.
+        eventually(lambda: ask({}) == chain.pid)
 
 
 def test_a_service_manager_is_told_which_process_serves(machine):
