@@ -16,6 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::abort();
   }
   if (const auto ms = sabir::project::parse_duration_ms(text); ms && (*ms <= 0 || *ms > 86'400'000)) std::abort();
+  if (const auto ms = sabir::project::parse_span_ms(text); ms && *ms <= 0) std::abort();
+  if (const auto rate = sabir::project::parse_rate(text); rate && sabir::project::parse_rate(sabir::project::to_text(*rate)) != rate) std::abort();
   if (const auto bytes = sabir::project::parse_bytes(text); bytes && (*bytes < 1024 * 1024 || *bytes > 1'000'000'000'000'000)) std::abort();
   return 0;
 }

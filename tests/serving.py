@@ -235,6 +235,14 @@ class Served:
         return self.process.returncode
 
 
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def events_of(text):
     """[(event, data)] of a stream of server-sent events."""
     out = []

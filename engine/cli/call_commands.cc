@@ -79,7 +79,8 @@ void call(Globals& globals, const CallOptions& options) {
   auto arguments = read_arguments_text(options.words, options.whole, properties);
   if (!arguments) return fail_with(globals, arguments.error());
 
-  protocol::Payload value = protocol::deflate(std::move(*arguments));
+  const bool elsewhere = !globals.session.engine.url.empty();
+  protocol::Payload value = elsewhere ? protocol::Payload{std::move(*arguments), {}} : protocol::deflate(std::move(*arguments));
   protocol::Payload params;
   params.json = "{\"address\":" + protocol::quote(options.address) + ",\"arguments\":" + value.json;
   if (options.debug) params.json += ",\"timeout_ms\":86400000";
@@ -169,8 +170,8 @@ void show_function(const json::object& function, const std::filesystem::path& ro
   }
   if (function.contains("introspected")) row("types", "in part told by importing the file, at the last `sabir setup`");
   if (const auto* secrets = function.if_contains("secrets")) row("secrets", json::serialize(*secrets));
-  const auto tests = tests_of(function, root);
-  row("tests", tests.empty() ? "none: `sabir add` writes one with a new function" : join(tests, ", "));
+  const auto tests = root.empty() ? std::vector<std::string>() : tests_of(function, root);
+  if (!root.empty()) row("tests", tests.empty() ? "none: `sabir add` writes one with a new function" : join(tests, ", "));
   if (const auto* recent = function.if_contains("recent"); recent && recent->is_object()) {
     const auto& r = recent->get_object();
     row("recent", json::serialize(r.at("calls")) + " calls, " + json::serialize(r.at("failed")) + " failed, median " + json::serialize(r.at("median_ms")) +

@@ -63,6 +63,70 @@ std::string styled(std::string_view text, const char* style) {
   return std::string("\x1b[") + style + "m" + std::string(text) + "\x1b[0m";
 }
 
+namespace {
+
+// What an engine elsewhere can be asked for, by command, or command and subcommand.
+constexpr std::string_view kElsewhere[] = {"call",           "functions",      "chat",     "usage",       "trace",        "prompt render", "prompt tokens",
+                                           "prompt explain", "approvals list", "approvals approve", "approvals deny", "memory"};
+
+bool works_elsewhere(std::string_view command, std::string_view next) {
+  const std::string both = std::string(command) + " " + std::string(next);
+  return std::any_of(std::begin(kElsewhere), std::end(kElsewhere), [&](std::string_view one) { return one == command || one == both; });
+}
+
+// The options that stand before the command: --engine URL, --token-from-env NAME, --cacert FILE. Takes them out of `words`.
+Result<void> read_engine_options(std::vector<char*>& words, Globals& globals) {
+  std::string engine;
+  std::string token_name;
+  std::string authorities;
+  const auto take = [&](std::string_view name, std::string& target) -> Result<bool> {
+    const std::string_view word = words[1];
+    if (word.starts_with(std::string(name) + "=")) {
+      target = word.substr(name.size() + 1);
+    } else if (word == name) {
+      if (words.size() < 3) return fail(ErrorCode::kUsage, std::string(name) + " needs a value");
+      target = words[2];
+      words.erase(words.begin() + 1);
+    } else {
+      return false;
+    }
+    if (target.empty()) return fail(ErrorCode::kUsage, std::string(name) + " needs a value");
+    words.erase(words.begin() + 1);
+    return true;
+  };
+  for (bool more = true; more && words.size() > 1;) {
+    more = false;
+    for (const auto& [name, target] : {std::pair("--engine", &engine), std::pair("--token-from-env", &token_name), std::pair("--cacert", &authorities)}) {
+      if (words.size() < 2) break;
+      auto taken = take(name, *target);
+      if (!taken) return fail(std::move(taken.error()));
+      more = more || *taken;
+    }
+  }
+  const std::string_view command = words.size() > 1 ? words[1] : "";
+  const bool can = works_elsewhere(command, words.size() > 2 ? words[2] : "");
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  if (engine.empty()) {
+    if (!token_name.empty() || !authorities.empty()) return fail(ErrorCode::kUsage, "--token-from-env and --cacert are for --engine URL, which is not there");
+    // What runs inside of a function asks the engine that called it.
+    if (can && variable("SABIR_CALL_SOCKET").empty()) engine = variable("SABIR_ENGINE");
+    if (engine.empty()) return {};
+  } else if (!can && !command.empty()) {
+    return fail(ErrorCode::kUsage, "`sabir " + std::string(command) + "` works on a project of this machine, and not on an engine elsewhere",
+                "Behind --engine go call, functions, chat, memory, approvals, usage, trace and prompt render, tokens or explain.");
+  }
+  if (!token_name.empty() && variable(token_name.c_str()).empty()) return fail(ErrorCode::kUsage, "the environment variable " + token_name + " of --token-from-env is empty");
+  globals.session.engine = {engine, variable(token_name.empty() ? "SABIR_TOKEN" : token_name.c_str())};
+  // The HTTP client looks there, as curl does.
+  if (!authorities.empty()) ::setenv("CURL_CA_BUNDLE", authorities.c_str(), 1);
+  return {};
+}
+
+}  // namespace
+
 void fail_with(Globals& globals, const Error& error) {
   globals.exit_code = error.code == ErrorCode::kUsage ? 2 : 1;
   if (globals.json) {
@@ -73,6 +137,17 @@ void fail_with(Globals& globals, const Error& error) {
 }
 
 int run(int argc, char** argv) {
+  Globals globals;
+  globals.words.assign(argv, argv + argc);
+  std::vector<char*> words(argv, argv + argc);
+  if (auto read = read_engine_options(words, globals); !read) {
+    globals.json = std::find(globals.words.begin(), globals.words.end(), std::string("--json")) != globals.words.end();
+    fail_with(globals, read.error());
+    return globals.exit_code;
+  }
+  argc = static_cast<int>(words.size());
+  words.push_back(nullptr);
+  argv = words.data();
   const std::string_view first = argc > 1 ? argv[1] : "";
   if (first == "--version" || first == "-V") {
     print("sabir " SABIR_VERSION);
@@ -88,7 +163,6 @@ int run(int argc, char** argv) {
     const std::string_view name(level);
     set_log_level(name == "debug" ? LogLevel::kDebug : name == "info" ? LogLevel::kInfo : name == "error" ? LogLevel::kError : LogLevel::kWarning);
   }
-  Globals globals;
   if (const char* environment = std::getenv("SABIR_ENV"); environment && *environment) globals.session.environment = environment;
   if (const char* directory = std::getenv("SABIR_PROJECT"); directory && *directory) globals.session.directory = directory;
   Command app("One engine for AI projects written in many languages.", "sabir");
@@ -128,7 +202,10 @@ int run(int argc, char** argv) {
   try {
     const auto help = app.parse(argc, argv);
     if (!help) {
-      fail_with(globals, help.error());
+      bool misplaced = false;
+      for (std::size_t i = 1; i + 1 < words.size(); ++i) misplaced = misplaced || std::string_view(words[i]).starts_with("--engine");
+      const auto& error = help.error();
+      fail_with(globals, misplaced ? Error(error.code, error.message, "--engine URL stands before the command: sabir --engine URL " + std::string(first) + " …") : error);
       return 2;
     }
     if (*help) print(**help);

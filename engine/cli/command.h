@@ -19,6 +19,7 @@ struct Globals {
   bool json = false;
   SessionOptions session;
   int exit_code = 0;
+  std::vector<std::string> words;  // the command line, as it was given
 };
 
 // Adds --json, --project, --env and the caller's context to a command.
@@ -76,6 +77,8 @@ void add_trace_command(Command& app, Globals& globals);       // trace
 void add_secret_commands(Command& app, Globals& globals);     // secrets list | get | set | rm
 void add_ci_commands(Command& app, Globals& globals);         // ci init | run | hook
 void add_mcp_command(Command& app, Globals& globals);         // mcp
+// mcp servers | trust | login | logout | add; `taken` becomes true where one of them has run.
+void add_mcp_server_commands(Command& command, Globals& globals, const std::shared_ptr<bool>& taken);
 
 std::string help_page();
 

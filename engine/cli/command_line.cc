@@ -52,6 +52,10 @@ Option& Option::positive() {
   as_option(option_).check(CLI::PositiveNumber);
   return *this;
 }
+Option& Option::one_each() {
+  as_option(option_).allow_extra_args(false);
+  return *this;
+}
 Option& Option::show_default() {
   as_option(option_).capture_default_str();
   return *this;

@@ -25,6 +25,7 @@ class Option {
   Option& between(double low, double high);
   Option& positive();
   Option& show_default();
+  Option& one_each();  // each time it stands there it takes one value, and not all that follow
 
  private:
   void* option_;

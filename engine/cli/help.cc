@@ -37,9 +37,12 @@ std::string help_page() {
   page += "  engine run             keep an engine warm for this project (also: status, stop)\n";
   page += "  top                    what the running engine does: queues, latency, memory of its workers\n";
   page += "  mcp                    serve the project to an MCP client over standard input and output\n";
+  page += "  mcp servers            servers of MCP whose tools are functions here (also: trust, login, logout, add)\n";
   page += "  attach                 serve one SDK over an inherited socket; SDKs start it themselves\n";
   page += "  conformance            check a language worker against the protocol\n";
   page += "  sdk path LANGUAGE      where the SDK of a language lies\n\n";
+  page += head("An engine elsewhere") + "\n";
+  page += "  --engine URL COMMAND   ask a served engine: call, functions, chat, prompt render, memory, approvals, …\n\n";
   page += "Most commands take --json, --project DIR and --env NAME; `sabir COMMAND --help` tells the rest.\n";
   page += "Exit codes: 0 done, 1 the thing asked for failed, 2 wrong usage.";
   return page;

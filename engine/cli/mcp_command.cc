@@ -4,6 +4,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "command.h"
 #include "sabir/serve/mcp.h"
 
@@ -59,7 +61,11 @@ void add_mcp_command(Command& app, Globals& globals) {
   add_common(*command, globals);
   auto port = std::make_shared<int>(-1);
   command->add_option("--port", *port, "serve clients of this machine at http://127.0.0.1:PORT/mcp instead; 0 takes any free port").between(0, 65535);
-  command->callback([&globals, port] { speak(globals, *port); });
+  auto taken = std::make_shared<bool>(false);
+  add_mcp_server_commands(*command, globals, taken);
+  command->callback([&globals, port, taken] {
+    if (!*taken) speak(globals, *port);
+  });
 }
 
 }  // namespace sabir::cli

@@ -32,10 +32,13 @@ struct RenderOptions {
 
 // A request about a prompt, whose variables go out as they were written.
 Result<json::object> ask(const Globals& globals, const std::string& method, const RenderOptions& options) {
-  auto root = project::find_root(globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory);
-  if (!root) return fail(std::move(root.error()));
   // What is wrong with the file is the engine's to say.
-  const auto front = options.words.empty() ? Result<json::object>() : completions::read_front_matter(*root, options.name);
+  Result<json::object> front;
+  if (globals.session.engine.url.empty()) {
+    auto root = project::find_root(globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory);
+    if (!root) return fail(std::move(root.error()));
+    if (!options.words.empty()) front = completions::read_front_matter(*root, options.name);
+  }
   auto variables = read_variables(options.words, options.whole, front ? *front : json::object());
   if (!variables) return fail(std::move(variables.error()));
   auto session = Session::open(globals.session);

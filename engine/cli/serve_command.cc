@@ -1,11 +1,7 @@
 // sabir serve, sabir tokens add | list | revoke.
 #include <signal.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <ctime>
 #include <future>
 #include <iostream>
@@ -14,39 +10,14 @@
 #include "command.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
-#include "sabir/serve/mcp.h"
-#include "sabir/serve/openai.h"
+#include "sabir/serve/handover.h"
 #include "sabir/serve/server.h"
 #include "sabir/serve/tokens.h"
 #include "serving.h"
+#include "successor.h"
 
 namespace sabir::cli {
 namespace {
-
-constexpr int kMorePorts = 20;
-
-// Tells the service manager, where there is one (sd_notify's protocol).
-void notify_manager(std::string_view state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  if (path == nullptr || *path == '\0') return;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::size_t size = std::strlen(path);
-  if (size >= sizeof address.sun_path) return;
-  std::memcpy(address.sun_path, path, size);
-  if (path[0] == '@') address.sun_path[0] = '\0';
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
-  ::close(fd);
-}
-
-void raise_open_files() {
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= files.rlim_max) return;
-  files.rlim_cur = files.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &files);
-}
 
 void show_reload(const runtime::ReloadReport& report) {
   for (const auto& problem : report.problems) note(to_text(problem) + "\n  What worked before keeps serving.");
@@ -54,67 +25,251 @@ void show_reload(const runtime::ReloadReport& report) {
   if (!report.languages.empty()) note("reloaded " + join(report.languages, ", ") + " (" + std::to_string(report.took.count()) + " ms)");
 }
 
-// Lines: what `sabir serve` says, and signals.
-class Lines final : public Face {
+std::filesystem::path folder_of(const Globals& globals) { return globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory; }
+
+void write_access(std::string_view lines) {
+  const std::string text = std::string(lines) + "\n";
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const auto n = ::write(STDERR_FILENO, rest.data(), rest.size());
+    if (n < 0 && errno != EINTR) return;
+    rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+  }
+}
+
+// One `sabir serve`, from the start to the end or to the process that takes over.
+class Serving {
  public:
-  Lines(Globals& globals, const ServeOptions& asked, const sigset_t& signals) : globals_(globals), signals_(signals) {
-    hooks.reloaded = show_reload;
-    if (asked.no_access_log) return;
-    access = [](std::string_view lines) {
-      const std::string text = std::string(lines) + "\n";
-      std::string_view rest = text;
-      while (!rest.empty()) {
-        const auto n = ::write(STDERR_FILENO, rest.data(), rest.size());
-        if (n < 0 && errno != EINTR) return;
-        rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-      }
-    };
+  Serving(Globals& globals, const ServeOptions& asked) : globals_(globals), asked_(asked), successor_(globals) {}
+
+  void run() {
+    signals_ = block_serve_signals({SIGUSR1, SIGUSR2});
+    raise_open_files();
+    const auto inherited = net::inherited_sockets();
+    if (const auto error = begin_takeover()) return fail_with(globals_, *error);
+    if (const auto error = open(inherited)) {
+      if (handover_) handover_->failed(to_text(*error));
+      return fail_with(globals_, *error);
+    }
+    auto prepared = std::make_shared<std::promise<std::vector<json::object>>>();
+    prepared_ = prepared->get_future();
+    server_->prepare([prepared](std::vector<json::object> failed) { prepared->set_value(std::move(failed)); });
+    if (wait_and_answer_signals()) end();
   }
 
-  void ready(runtime::Engine& engine, const serve::Server& server) override {
-    const auto& project = engine.project();
-    const auto registry = engine.registry();
+ private:
+  struct Taken {
+    std::atomic<pid_t> pid{0};
+    std::promise<void> released;
+    std::shared_future<void> is_released = released.get_future().share();
+  };
+
+  std::optional<Error> begin_takeover() {
+    if (!asked_.takeover && asked_.takeover_from.empty()) return std::nullopt;
+    auto root = project::find_root(asked_.takeover_from.empty() ? folder_of(globals_) : std::filesystem::path(asked_.takeover_from));
+    if (!root) return root.error();
+    auto begun = serve::Handover::begin(*root / ".sabir" / globals_.session.environment);
+    if (!begun) return begun.error();
+    handover_ = std::move(*begun);
+    return std::nullopt;
+  }
+
+  std::optional<Error> open(const std::vector<int>& inherited) {
+    EngineHooks hooks;
+    hooks.reloaded = show_reload;
+    auto engine = open_engine(globals_.session, std::move(hooks));
+    if (!engine) return engine.error();
+    engine_ = std::move(*engine);
+    if (!handover_) {
+      if (const auto error = listen()) return error;
+    }
+    const auto serving = serving_of(*engine_, asked_);
+    drain_time_ = serving.drain;
+    auto options = server_options(inherited);
+    if (handover_) {
+      options.descriptor = handover_->release_descriptor();
+      options.taken_over = options.accept_later = true;
+    }
+    if (!asked_.no_access_log) options.access = write_access;
+    auto server = serve::Server::open(*engine_, serving, std::move(options));
+    if (!server) return server.error();
+    server_ = std::move(*server);
+    return std::nullopt;
+  }
+
+  std::optional<Error> listen() {
+    auto listening = engine_->listen();
+    if (listening) return std::nullopt;
+    if (listening.error().code != ErrorCode::kExists) return listening.error();
+    note("another engine of this project runs: commands join that one, and saved files are read again here at SIGHUP alone");
+    return std::nullopt;
+  }
+
+  // False: it does not serve, which has been said.
+  bool serve_now() {
+    const auto failed = prepared_.get();
+    std::string broken;
+    for (const auto& line : failed) broken += (broken.empty() ? "" : "; ") + std::string(string_or(line, "message"));
+    if (handover_ && !failed.empty()) {
+      // The old one serves better than a new one of which something is broken.
+      const Error error(ErrorCode::kUnavailable, "this version does not take over, as it is not whole: " + broken, "Mend it, or stop the running server and start this one in its place.");
+      handover_->failed(error.message);
+      fail_with(globals_, error);
+      return false;
+    }
+    if (handover_) {
+      server_->accept();
+      if (!handover_->ready(kReleaseTime)) log(LogLevel::kWarning, "the server that this one took over from does not say that it let go of the project");
+      handover_.reset();
+      if (const auto error = listen()) note("sabir: " + to_text(*error));
+    }
+    show_ready();
+    for (const auto& line : failed) note("sabir: " + std::string(string_or(line, "message")));
+    notify_manager("READY=1");
+    offer();
+    return true;
+  }
+
+  void show_ready() const {
+    const auto& project = engine_->project();
+    const auto registry = engine_->registry();
     std::size_t reached = 0;
     for (const auto& function : registry->functions()) reached += project.exposure.reaches_function(project::Door::kRest, function.language, function.address) ? 1U : 0U;
+    const std::string address = server_->address();
     if (globals_.json) {
-      print_json({{"event", "ready"}, {"address", server.address()}, {"pid", ::getpid()}, {"project", project.root.string()}, {"environment", project.environment}, {"functions", reached},
-                  {"asks_who", server.asks_who()}});
+      std::cout << compact_json(json::object{{"event", "ready"}, {"address", address}, {"pid", ::getpid()}, {"project", project.root.string()}, {"environment", project.environment}, {"functions", reached},
+                                             {"asks_who", server_->asks_who()}}) << "\n";
     } else {
-      print(server.address() + " serves " + project.name + " (" + project.environment + "): " + std::to_string(reached) + " functions" +
-            (server.asks_who() ? "; callers need a token" : "") + ". Its documentation: " + server.address() + "/docs. Ctrl-C stops it.");
+      print(address + " serves " + project.name + " (" + project.environment + "): " + std::to_string(reached) + " functions" + (server_->asks_who() ? "; callers need a token" : "") +
+            ". Its documentation: " + address + "/docs. Ctrl-C stops it.");
       for (const auto& missing : registry->unavailable()) note(to_text(missing.error));
     }
     std::cout.flush();
   }
-  void prepared(const json::object& line) override { note("sabir: " + std::string(string_or(line, "message"))); }
-  void say(const std::string& text) override { note(text); }
-  void wait(const std::function<void()>& reload) override {
-    for (int got = 0; ::sigwait(&signals_, &got) == 0 && got == SIGHUP;) reload();
-  }
-  bool drain(std::future<void>& done) override {
-    while (done.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
-      const timespec none{};
-      if (const int again = ::sigtimedwait(&signals_, nullptr, &none); again == SIGINT || again == SIGTERM) return false;
-    }
-    return true;
-  }
-  void stopped() override {
-    if (!globals_.json) print("stopped");
+
+  void offer() {
+    serve::OfferOptions options;
+    options.descriptor = server_->descriptor();
+    options.address = server_->address();
+    // The main thread waits for signals, and is told by one.
+    options.taken = [taken = taken_](pid_t pid) {
+      taken->pid = pid;
+      ::kill(::getpid(), SIGUSR1);
+      taken->is_released.wait_for(kReleaseTime);
+    };
+    options.failed = [](const std::string& why) {
+      note("sabir: no handover: " + why + "\n  This process, " + std::to_string(::getpid()) + ", keeps serving.");
+      notify_manager("READY=1");
+    };
+    auto opened = serve::HandoverOffer::open(engine_->project().state_dir(), std::move(options));
+    if (opened) offer_ = std::move(*opened);
+    else note("sabir: no other process can take over from this one: " + to_text(opened.error()));
   }
 
- private:
+  // True: it was ready once, and shall end.
+  bool wait_and_answer_signals() {
+    bool ready = false;
+    while (true) {
+      if (!ready && prepared_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+        if (!serve_now()) return false;
+        ready = true;
+      }
+      successor_.look();
+      const bool busy = !ready || successor_.is_starting();
+      const timespec most{busy ? 0 : 3600, busy ? 20'000'000 : 0};
+      const int got = ::sigtimedwait(&signals_, nullptr, &most);
+      if (got == SIGINT || got == SIGTERM) {
+        if (handover_) handover_->failed("it was stopped");
+        successor_.stop();
+        return true;
+      }
+      if (got == SIGHUP) reload();
+      if (got == SIGUSR2) {
+        if (!offer_) {
+          note("sabir: this server offers its socket to nobody, so nothing can take over");
+        } else if (!successor_.is_starting()) {
+          notify_manager("RELOADING=1");
+          if (!successor_.start(engine_->project().root)) notify_manager("READY=1");
+        }
+      }
+      if (got == SIGUSR1 && taken_->pid != 0) {
+        successor_.let_go();
+        hand_over();
+        return true;
+      }
+    }
+  }
+
+  void reload() {
+    notify_manager("RELOADING=1");
+    auto again = server_->reload();
+    if (!again) note("sabir: " + to_text(again.error()) + "\n  What was there before is kept.");
+    else if (!again->empty()) note("sabir: " + join(*again, ", ") + " of sabir.yml's serve changed, which a new process alone can follow: restart it, or for tls kill -USR2 " + std::to_string(::getpid()));
+    engine_->reload();
+    notify_manager("READY=1");
+  }
+
+  void hand_over() {
+    const std::string pid = std::to_string(taken_->pid);
+    notify_manager("MAINPID=" + pid);
+    // Two engines never answer for one project's commands, nor go on with the same waiting runs.
+    engine_->withdraw();
+    taken_->released.set_value();
+    why_ = serve::Server::Why::kHandover;
+    if (globals_.json) std::cout << "{\"event\":\"handed_over\",\"pid\":" << ::getpid() << ",\"to\":" << pid << "}\n" << std::flush;
+    else note("handed over to process " + pid + "; this one answers what it has begun, and ends");
+  }
+
+  void end() {
+    if (why_ == serve::Server::Why::kEnd) notify_manager("STOPPING=1");
+    offer_.reset();
+    const auto until = std::chrono::steady_clock::now() + drain_time_;
+    std::promise<void> drained;
+    auto done = drained.get_future();
+    server_->drain(why_, [&drained] { drained.set_value(); });
+    // A second signal does not wait for what runs.
+    bool forced = false;
+    const auto interrupted = [&] {
+      const timespec none{};
+      const int again = ::sigtimedwait(&signals_, nullptr, &none);
+      return forced = again == SIGINT || again == SIGTERM;
+    };
+    while (done.wait_for(kLook) != std::future_status::ready && !interrupted()) continue;
+    // Commands and SDKs that had joined this engine.
+    while (!forced && why_ == serve::Server::Why::kHandover && std::chrono::steady_clock::now() < until && engine_->open_requests() > 0 && !interrupted()) std::this_thread::sleep_for(kLook);
+    // The promise may still be kept while the server is taken down.
+    server_.reset();
+    engine_.reset();
+    if (!globals_.json && !forced) print("stopped");
+  }
+
+  static constexpr std::chrono::seconds kReleaseTime{10};
+  static constexpr std::chrono::milliseconds kLook{50};
+
   Globals& globals_;
-  const sigset_t signals_;
+  const ServeOptions& asked_;
+  sigset_t signals_{};
+  Successor successor_;
+  std::unique_ptr<serve::Handover> handover_;  // while this process has not taken over yet
+  std::unique_ptr<runtime::Engine> engine_;
+  std::unique_ptr<serve::Server> server_;
+  std::shared_ptr<Taken> taken_ = std::make_shared<Taken>();
+  std::unique_ptr<serve::HandoverOffer> offer_;
+  std::future<std::vector<json::object>> prepared_;
+  std::chrono::milliseconds drain_time_{0};
+  serve::Server::Why why_ = serve::Server::Why::kEnd;
 };
 
 struct TokenOptions {
   std::string name;
   std::vector<std::string> scopes;
   std::string expires;
+  std::string rate;
+  std::optional<int> at_once;
 };
 
 Result<std::unique_ptr<serve::Tokens>> open_tokens(const Globals& globals) {
-  auto root = project::find_root(globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory);
+  auto root = project::find_root(folder_of(globals));
   if (!root) return fail(std::move(root.error()));
   // Refuses what cannot name an environment.
   auto loaded = project::load(*root, globals.session.environment);
@@ -146,16 +301,16 @@ void add_token(Globals& globals, const TokenOptions& asked) {
   token.user = globals.session.context.user;
   token.tenant = globals.session.context.tenant;
   if (!asked.expires.empty()) {
-    const auto ms = [&]() -> std::optional<std::int64_t> {
-      if (asked.expires.ends_with('d') && asked.expires.size() < 6 && asked.expires.find_first_not_of("0123456789") == asked.expires.size() - 1) {
-        return std::strtoll(asked.expires.c_str(), nullptr, 10) * 86'400'000;
-      }
-      if (const auto span = project::parse_duration_ms(asked.expires)) return *span;
-      return std::nullopt;
-    }();
+    const auto ms = project::parse_span_ms(asked.expires);
     if (!ms || *ms <= 0) return fail_with(globals, Error(ErrorCode::kUsage, "--expires is a span such as 90d or 12h, not '" + asked.expires + "'"));
     token.expires_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count() + *ms;
   }
+  if (!asked.rate.empty()) {
+    const auto rate = project::parse_rate(asked.rate);
+    if (!rate) return fail_with(globals, Error(ErrorCode::kUsage, "--rate is a number of requests in a time, not '" + asked.rate + "'", "Write it like 10/s, 600/min or 5000/h."));
+    token.rate = *rate;
+  }
+  token.at_once = asked.at_once.value_or(0);
   auto text = (*tokens)->add(std::move(token));
   if (!text) {
     if (text.error().code == ErrorCode::kInvalidArguments) text.error().code = ErrorCode::kUsage;
@@ -178,7 +333,8 @@ void list_tokens(Globals& globals) {
   if (list->empty()) return note("There are no tokens. `sabir tokens add NAME --scopes functions` makes one.");
   for (const auto& token : *list) {
     print(padded(token.name, 20, false) + "  " + token.id + "  " + padded(join(token.scopes, ","), 28, false) + (token.user.empty() ? "" : "  user " + token.user) +
-          (token.tenant.empty() ? "" : "  tenant " + token.tenant) + "  since " + day(token.created_ms) + (token.expires_ms != 0 ? "  until " + day(token.expires_ms) : ""));
+          (token.tenant.empty() ? "" : "  tenant " + token.tenant) + "  since " + day(token.created_ms) + (token.expires_ms != 0 ? "  until " + day(token.expires_ms) : "") +
+          (token.rate.count > 0 ? "  " + project::to_text(token.rate) : "") + (token.at_once > 0 ? "  " + std::to_string(token.at_once) + " at once" : ""));
   }
 }
 
@@ -192,88 +348,16 @@ void revoke_token(Globals& globals, const TokenOptions& asked) {
 
 }  // namespace
 
-sigset_t block_serve_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, s);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
-
-void serve_project(Globals& globals, const ServeOptions& asked, Face& face) {
-  raise_open_files();
-  const auto inherited = net::inherited_sockets();
-  auto engine = open_engine(globals.session, face.hooks);
-  if (!engine) return fail_with(globals, engine.error());
-  if (auto listening = (*engine)->listen(); !listening) {
-    if (listening.error().code != ErrorCode::kExists) return fail_with(globals, listening.error());
-    // As when a new version takes over from an old one: commands and SDKs stay with that until it ends.
-    const bool watches = asked.near && (*engine)->watch();
-    face.say(std::string("another engine of this project runs: commands join that one") + (watches ? "" : ", and saved files are read again here at SIGHUP alone"));
-  }
-  auto serving = (*engine)->project().serving;
-  if (!asked.host.empty() || asked.port || asked.near) serving.socket.clear();
-  if (asked.near) serving.host = "127.0.0.1";
-  if (!asked.host.empty()) serving.host = asked.host;
-  if (asked.port) serving.port = *asked.port;
-  if (!asked.socket.empty()) serving.socket = std::filesystem::absolute(asked.socket).string();
-  const auto open = [&] {
-    serve::ServerOptions options;
-    options.plugs.emplace_back(serve::plug_mcp);
-    options.plugs.emplace_back(serve::plug_openai);
-    if (!inherited.empty()) options.descriptor = inherited.front();
-    options.access = face.access;
-    return serve::Server::open(**engine, serving, std::move(options));
-  };
-  auto server = open();
-  for (int more = 0; !server && server.error().code == ErrorCode::kExists && asked.near && !asked.port && more < kMorePorts; ++more) {
-    face.say("port " + std::to_string(serving.port) + " is in use: trying the next");
-    ++serving.port;
-    server = open();
-  }
-  if (!server) return fail_with(globals, server.error());
-  face.ready(**engine, **server);
-  notify_manager("READY=1");
-  (*engine)->prepare([&face](const std::vector<json::object>& report) {
-    for (const auto& line : report) {
-      if (!line.at("ok").as_bool()) face.prepared(line);
-    }
-  });
-  face.wait([&] {
-    notify_manager("RELOADING=1");
-    if (auto again = (*server)->reload(); !again) face.say("sabir: " + to_text(again.error()) + "\n  What was there before is kept.");
-    (*engine)->reload();
-    notify_manager("READY=1");
-  });
-  notify_manager("STOPPING=1");
-  // The promise may still be kept while the server is taken down.
-  std::promise<void> drained;
-  auto done = drained.get_future();
-  (*server)->drain([&drained] { drained.set_value(); });
-  const bool waited = face.drain(done);
-  server->reset();
-  engine->reset();
-  if (waited) face.stopped();
-}
-
-void add_serve_options(Command& command, ServeOptions& options) {
-  command.add_option("--host", options.host, options.near ? "address to listen at; 127.0.0.1" : "address to listen at; sabir.yml's serve.host, else 127.0.0.1");
-  command.add_option("--port", options.port, "port; 0 takes any free one; sabir.yml's serve.port, else 8080").between(0, 65535);
-  command.add_option("--socket", options.socket, "path of a Unix socket, instead of host and port");
-  command.add_flag("--no-access-log", options.no_access_log, "write no line for each request to standard error");
-}
-
 void add_serve_commands(Command& app, Globals& globals) {
   auto* const serving = app.add_subcommand("serve", "Serve the project over HTTP: functions as REST, with OpenAPI.");
   add_common(*serving, globals);
   auto s = std::make_shared<ServeOptions>();
   add_serve_options(*serving, *s);
-  serving->footer("SIGTERM answers what runs and ends; SIGHUP reads configuration, tokens and certificate again. docs/serve.md tells the rest.");
-  serving->callback([&globals, s] {
-    const auto signals = block_serve_signals();
-    Lines lines(globals, *s, signals);
-    serve_project(globals, *s, lines);
-  });
+  serving->add_flag("--takeover", s->takeover, "take over from the running server of this project: its socket, once this one is ready; no request fails");
+  serving->add_option("--takeover-from", s->takeover_from, "the same where the running server serves another folder: that folder");
+  serving->footer("SIGTERM answers what runs and ends; SIGHUP reads configuration, tokens and certificate again; SIGUSR2 starts this command anew, with\n"
+                  "what program and project are now, and hands over to it. docs/serve.md tells the rest.");
+  serving->callback([&globals, s] { Serving(globals, *s).run(); });
 
   auto* const tokens = app.add_subcommand("tokens", "Who may call a served project.");
   tokens->require_subcommand();
@@ -281,8 +365,10 @@ void add_serve_commands(Command& app, Globals& globals) {
   auto* const adding = tokens->add_subcommand("add", "Make a token; it is shown once, and only a digest of it is kept.");
   add_common(*adding, globals);
   adding->add_option("NAME", t->name, "what it is called in logs and lists").required();
-  adding->add_option("--scopes", t->scopes, "what it allows: functions, prompts, memory, assistants, mcp, model, admin; with commas").required();
+  adding->add_option("--scopes", t->scopes, "what it allows: functions, prompts, memory, assistants, approvals, mcp, model, admin, engine; with commas").required();
   adding->add_option("--expires", t->expires, "after a span: 90d, 12h; never without it");
+  adding->add_option("--rate", t->rate, "how often it may ask, in place of serve.limits.rate: 10/s, 600/min, 5000/h");
+  adding->add_option("--at-once", t->at_once, "how many of its requests may run at once, in place of serve.limits.at_once").between(1, 100'000);
   adding->footer("--user and --tenant say whom its calls are for: memory is theirs, and functions see them in their context.");
   adding->callback([&globals, t] { add_token(globals, *t); });
   auto* const listing = tokens->add_subcommand("list", "The tokens, without themselves.");

@@ -1,12 +1,16 @@
-// serve_project(): a project behind HTTP until a signal, or whoever watches, ends it. `sabir serve` and `sabir dev` differ in the face
-// that they give it.
+// What `sabir serve` and `sabir dev` share, and serve_project(): a project behind HTTP until whoever watches it ends that.
 //
 // Threads: the main thread; a face's methods say theirs.
 #pragma once
 
+#include <signal.h>
+
 #include <future>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "command.h"
 #include "sabir/runtime/engine.h"
@@ -19,6 +23,8 @@ struct ServeOptions {
   std::optional<int> port;
   std::string socket;
   bool no_access_log = false;
+  bool takeover = false;   // from the running server of this project; of `sabir serve` alone
+  std::string takeover_from;
   bool near = false;       // this machine alone, unless `host` or `socket` is given; where the port is taken, one of the next
 };
 
@@ -42,9 +48,17 @@ class Face {
   virtual void stopped() = 0;
 };
 
+// Tells the service manager, where there is one (sd_notify's protocol).
+void notify_manager(std::string_view state);
+void raise_open_files();
+// Where and how, as sabir.yml and the command line say.
+project::Serving serving_of(const runtime::Engine& engine, const ServeOptions& asked);
+// With every protocol, and the socket that the service manager has passed on, if any.
+serve::ServerOptions server_options(const std::vector<int>& inherited);
+
 // SIGINT, SIGTERM and SIGHUP are blocked by then: see block_serve_signals().
 void serve_project(Globals& globals, const ServeOptions& asked, Face& face);
 // Before any thread starts; gives what is blocked.
-sigset_t block_serve_signals();
+sigset_t block_serve_signals(std::initializer_list<int> others = {});
 
 }  // namespace sabir::cli

@@ -75,6 +75,18 @@ Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& optio
 Result<std::unique_ptr<runtime::Engine>> open_live_engine(const SessionOptions& options) { return open_with(options, true, {}); }
 
 Result<std::unique_ptr<Session>> Session::join(const SessionOptions& options) {
+  if (!options.engine.url.empty()) {
+    if (has_recording(options)) return fail(ErrorCode::kUsage, "what an engine elsewhere is asked is not recorded or replayed here", "Leave --record, --replay and their variables away.");
+    if (options.debug) return fail(ErrorCode::kUsage, "a worker elsewhere cannot be debugged at this terminal", "Leave --engine away.");
+    if (!options.context.user.empty() || !options.context.tenant.empty()) {
+      return fail(ErrorCode::kUsage, "on whose behalf an engine elsewhere does something is its token's to say", "Leave --user and --tenant away; the token says: sabir tokens add NAME --user ada.");
+    }
+    auto elsewhere = RemoteEngine::open(options.engine);
+    if (!elsewhere) return fail(std::move(elsewhere.error()));
+    std::unique_ptr<Session> session(new Session());
+    session->elsewhere_ = std::move(*elsewhere);
+    return session;
+  }
   if (const char* socket = std::getenv("SABIR_CALL_SOCKET"); socket && *socket && options.join_running) {
     // Inside a function's process: what is asked for belongs to the running call, with its caller, depth and deadline.
     if (!options.recording.record.empty() || !options.recording.replay.empty()) {
@@ -131,6 +143,13 @@ Session::~Session() {
 
 Result<protocol::Payload> Session::request(const std::string& method, protocol::Payload params, std::chrono::milliseconds timeout,
                                            runtime::Engine::OnNotice on_notice) {
+  if (elsewhere_) {
+    auto text = protocol::inflate(params);
+    if (!text) return fail(std::move(text.error()));
+    auto answer = elsewhere_->request(method, *text, timeout, on_notice, cancelled_);
+    if (!answer) return fail(std::move(answer.error()));
+    return protocol::Payload{std::move(*answer), {}};
+  }
   if (fd_ >= 0) return remote_request(method, params, timeout, on_notice);
   return engine_->request(method, std::move(params), context_, timeout, std::move(on_notice));
 }
@@ -194,7 +213,7 @@ Result<json::object> Session::ask(const std::string& method, const json::object&
 }
 
 Result<json::object> Session::ask_text(const std::string& method, std::string params, std::chrono::milliseconds timeout) {
-  auto payload = protocol::deflate(std::move(params));
+  auto payload = elsewhere_ ? protocol::Payload{std::move(params), {}} : protocol::deflate(std::move(params));
   if (!payload.blobs.empty()) {
     payload.json.pop_back();
     payload.json += protocol::blob_list(payload.blobs, "") + "}";

@@ -1,4 +1,5 @@
-// Session: one project's engine as a command sees it: the running one over its socket, or one made for the command.
+// Session: one project's engine as a command sees it: the running one over its socket, one made for the command, or one elsewhere over
+// HTTP.
 //
 // Threads: one at a time.
 #pragma once
@@ -7,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "remote_engine.h"
 #include "sabir/base/context.h"
 #include "sabir/protocol/frame.h"
 #include "sabir/protocol/payload.h"
@@ -29,11 +31,12 @@ struct SessionOptions {
   bool join_running = true;
   bool debug = false;               // workers run on this terminal
   RecordingWords recording;
+  EngineAddress engine;             // of an engine elsewhere; the folder does not count then
 };
 
 class Session {
  public:
-  // Errors: kNoProject, kConfig, whatever opening the engine gives.
+  // Errors: kNoProject, kConfig, whatever opening the engine gives; kUsage for what an engine elsewhere cannot do.
   static Result<std::unique_ptr<Session>> open(const SessionOptions& options);
   // The running engine's, or that of the call that this command belongs to; null where there is neither. Errors: kNoProject, kIo.
   static Result<std::unique_ptr<Session>> join(const SessionOptions& options);
@@ -48,10 +51,13 @@ class Session {
   // `params` is the text of an object.
   Result<json::object> ask_text(const std::string& method, std::string params, std::chrono::milliseconds timeout = std::chrono::seconds(60));
 
-  bool remote() const { return fd_ >= 0; }
+  // Ends the request that runs when it becomes true; for an engine elsewhere.
+  void cancel_by(std::shared_ptr<std::atomic<bool>> cancelled) { cancelled_ = std::move(cancelled); }
+
+  bool remote() const { return fd_ >= 0 || elsewhere_; }
   // Only for a session that is not remote.
   runtime::Engine& engine() { return *engine_; }
-  const std::filesystem::path& root() const { return root_; }
+  const std::filesystem::path& root() const { return root_; }  // "" for an engine elsewhere
 
  private:
   Session() = default;
@@ -61,6 +67,8 @@ class Session {
   std::filesystem::path root_;
   CallContext context_;
   std::unique_ptr<runtime::Engine> engine_;
+  std::unique_ptr<RemoteEngine> elsewhere_;
+  std::shared_ptr<std::atomic<bool>> cancelled_;
   int fd_ = -1;
   bool greeted_ = false;
   std::string hello_;

@@ -29,7 +29,7 @@ bool ask_person(const std::string& address, const std::string& arguments) {
 
 }  // namespace
 
-ShownRun::ShownRun(const Globals& globals, runtime::Engine& engine, bool offers_functions) : holds_(offers_functions && !on_terminal()) {
+ShownRun::ShownRun(const Globals& globals, Redact redact, bool offers_functions) : holds_(offers_functions && !on_terminal()) {
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   ::sigaction(SIGINT, &action, nullptr);
@@ -51,15 +51,15 @@ ShownRun::ShownRun(const Globals& globals, runtime::Engine& engine, bool offers_
     is_loading_ = true;
     std::cerr << "\rloading the model … " << static_cast<int>(progress * 100) << " %" << std::flush;
   };
-  events_.calling = [this, redactor = engine.redactor()](const std::string& address, const std::string& arguments) {
+  events_.calling = [this, redact](const std::string& address, const std::string& arguments) {
     clear_loading();
     end_line();
     wrote_ = false;
     if (!held_.empty()) note(std::exchange(held_, {}));
-    note(styled("→ " + address + " " + redactor->redact(arguments), "2"));
+    note(styled("→ " + address + " " + redact(arguments), "2"));
   };
-  events_.called = [redactor = engine.redactor()](const std::string&, const std::string& outcome, bool ok) {
-    std::string text = redactor->redact(outcome);
+  events_.called = [redact](const std::string&, const std::string& outcome, bool ok) {
+    std::string text = redact(outcome);
     if (text.size() > 300) text = text.substr(0, 297) + "…";
     note(styled((ok ? "← " : "✗ ") + text, ok ? "2" : "31"));
   };

@@ -4,19 +4,25 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "command.h"
 #include "sabir/runtime/engine.h"
+#include "sabir/secrets/redactor.h"
 
 namespace sabir::cli {
 
 class ShownRun {
  public:
   // `offers_functions`: what the model says before it calls one is not its answer, and goes to standard error where that is no terminal's.
-  ShownRun(const Globals& globals, runtime::Engine& engine, bool offers_functions = false);
+  // `redact` takes secrets out of what is shown of calls.
+  using Redact = std::function<std::string(std::string_view text)>;
+  ShownRun(const Globals& globals, Redact redact, bool offers_functions = false);
+  ShownRun(const Globals& globals, runtime::Engine& engine, bool offers_functions = false)
+      : ShownRun(globals, [redactor = engine.redactor()](std::string_view text) { return redactor->redact(text); }, offers_functions) {}
   ~ShownRun();
   ShownRun(const ShownRun&) = delete;
   ShownRun& operator=(const ShownRun&) = delete;

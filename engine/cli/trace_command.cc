@@ -178,38 +178,60 @@ std::vector<std::pair<std::string, std::string>> facts_of(const RunRow& run, con
           {"code", functions.text()}, {"recalled", memory.text()}, {"took", took}};
 }
 
-void show_one(TraceStore& store, Globals& globals, const TraceOptions& options) {
-  auto id = store.find(options.id);
-  if (!id) return fail_with(globals, id.error());
-  auto spans = store.spans(*id);
-  if (!spans) return fail_with(globals, spans.error());
-  auto run = store.run(*id);
-  if (!run && run.error().code != ErrorCode::kNotFound) return fail_with(globals, run.error());
-  if (globals.json) {
-    json::array list;
-    for (const auto& span : *spans) list.push_back(to_json(span));
-    json::object out = run ? to_json(*run) : json::object{{"trace", *id}};
-    out["span_list"] = std::move(list);
-    return print_json(out);
-  }
-  if (run) {
-    print(styled(run->name, "1") + "  " + styled(run->error.empty() ? "ok" : run->error, run->error.empty() ? "32" : "31") + "  " +
-          clock_text(run->begun_us, "%Y-%m-%d %H:%M:%S") + "  " + styled(*id, "2"));
-    for (const auto& [name, value] : facts_of(*run, *spans)) {
+void show_one(const json::object& trace, Globals& globals, const TraceOptions& options) {
+  if (globals.json) return print_json(trace);
+  std::vector<StoredSpan> spans;
+  for (const auto& span : trace.at("span_list").as_array()) spans.push_back(telemetry::stored_span_of(span.as_object()));
+  const std::string id(string_or(trace, "trace"));
+  if (trace.contains("name")) {
+    const auto run = telemetry::run_row_of(trace);
+    print(styled(run.name, "1") + "  " + styled(run.error.empty() ? "ok" : run.error, run.error.empty() ? "32" : "31") + "  " +
+          clock_text(run.begun_us, "%Y-%m-%d %H:%M:%S") + "  " + styled(id, "2"));
+    for (const auto& [name, value] : facts_of(run, spans)) {
       if (!value.empty()) print(styled(wide(name, 13), "2") + value);
     }
   } else {
-    print(styled("a trace without its beginning: it has not ended, or its first span was not kept", "2") + "  " + styled(*id, "2"));
+    print(styled("a trace without its beginning: it has not ended, or its first span was not kept", "2") + "  " + styled(id, "2"));
   }
   print("");
-  for (const auto& line : waterfall(*spans, columns(), options.verbose)) print(line);
+  for (const auto& line : waterfall(spans, columns(), options.verbose)) print(line);
   if (options.verbose) return;
   bool first = true;
-  for (const auto& span : *spans) {
+  for (const auto& span : spans) {
     if (span.error.empty()) continue;
     if (std::exchange(first, false)) print("");
     print(styled("✗ " + span.name, "31") + "  " + span.error + (span.message.empty() ? "" : ": " + span.message));
   }
+}
+
+void show_rows(Globals& globals, const std::vector<RunRow>& rows, std::int64_t dropped, bool filters) {
+  if (globals.json) {
+    json::array list;
+    for (const auto& row : rows) list.push_back(to_json(row));
+    return print_json({{"runs", std::move(list)}, {"dropped_spans", dropped}});
+  }
+  if (rows.empty()) return note(filters ? "No trace fits." : "No traces yet in the environment " + globals.session.environment + ".");
+  show_list(rows);
+  if (dropped > 0) note(std::to_string(dropped) + " spans were not kept: they came faster than they are written.");
+}
+
+// The same of the engine that --engine names.
+void trace_elsewhere(Globals& globals, const TraceOptions& options, const telemetry::RunFilter& filter, bool filters) {
+  auto asked = globals.session;
+  asked.context = {};  // a filter here, and not on whose behalf it happens
+  auto session = Session::open(asked);
+  if (!session) return fail_with(globals, session.error());
+  if (!options.id.empty()) {
+    auto one = (*session)->ask("traces.get", {{"id", options.id}});
+    if (!one) return fail_with(globals, one.error());
+    return show_one(*one, globals, options);
+  }
+  auto answer = (*session)->ask("traces.list", {{"user", filter.user}, {"tenant", filter.tenant}, {"assistant", filter.assistant}, {"text", filter.text}, {"failed", filter.failed},
+                                                {"since_ms", filter.since_ms}, {"until_ms", filter.until_ms}, {"limit", filter.limit}});
+  if (!answer) return fail_with(globals, answer.error());
+  std::vector<RunRow> rows;
+  for (const auto& row : answer->at("runs").as_array()) rows.push_back(telemetry::run_row_of(row.as_object()));
+  show_rows(globals, rows, answer->at("dropped_spans").to_number<std::int64_t>(), filters);
 }
 
 void trace(Globals& globals, const TraceOptions& options) {
@@ -230,6 +252,7 @@ void trace(Globals& globals, const TraceOptions& options) {
   if (!options.id.empty() && filters) {
     return fail_with(globals, Error(ErrorCode::kUsage, "a trace's ID and filters exclude each other", "`sabir trace " + options.id + "` shows that one alone."));
   }
+  if (!globals.session.engine.url.empty()) return trace_elsewhere(globals, options, filter, filters);
   auto root = project::find_root(globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory);
   if (!root) return fail_with(globals, root.error());
   auto store = TraceStore::open_reading(*root / ".sabir" / globals.session.environment);
@@ -237,22 +260,17 @@ void trace(Globals& globals, const TraceOptions& options) {
     if (!options.id.empty()) {
       return fail_with(globals, Error(ErrorCode::kNotFound, "no traces of the environment " + globals.session.environment + " are kept here", "Call a function or talk to an assistant first."));
     }
-    if (globals.json) return print_json({{"runs", json::array()}, {"dropped_spans", 0}});
-    return note("No traces yet in the environment " + globals.session.environment + ".");
+    return show_rows(globals, {}, 0, filters);
   }
   if (!store) return fail_with(globals, store.error());
-  if (!options.id.empty()) return show_one(**store, globals, options);
+  if (!options.id.empty()) {
+    auto one = telemetry::trace_json(**store, options.id);
+    if (!one) return fail_with(globals, one.error());
+    return show_one(*one, globals, options);
+  }
   auto rows = (*store)->runs(filter);
   if (!rows) return fail_with(globals, rows.error());
-  const auto dropped = (*store)->dropped();
-  if (globals.json) {
-    json::array list;
-    for (const auto& row : *rows) list.push_back(to_json(row));
-    return print_json({{"runs", std::move(list)}, {"dropped_spans", dropped.value_or(0)}});
-  }
-  if (rows->empty()) return note(filters ? "No trace fits." : "No traces yet in the environment " + globals.session.environment + ".");
-  show_list(*rows);
-  if (dropped.value_or(0) > 0) note(std::to_string(*dropped) + " spans were not kept: they came faster than they are written.");
+  show_rows(globals, *rows, (*store)->dropped().value_or(0), filters);
 }
 
 }  // namespace

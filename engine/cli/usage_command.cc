@@ -12,12 +12,18 @@ struct UsageOptions {
   std::string since;
 };
 
+Result<json::array> rows_of(const Globals& globals, const std::string& by, std::int64_t since_ms) {
+  auto session = Session::open(globals.session);
+  if (!session) return fail(std::move(session.error()));
+  auto answer = (*session)->ask("usage.list", {{"by", by}, {"since_ms", since_ms}});
+  if (!answer) return fail(std::move(answer.error()));
+  return std::move(answer->at("rows").as_array());
+}
+
 void usage(Globals& globals, const UsageOptions& options) {
   const auto since = options.since.empty() ? Result<std::int64_t>(0) : moment_ms("--since", options.since);
   if (!since) return fail_with(globals, since.error());
-  auto engine = open_engine(globals.session);
-  if (!engine) return fail_with(globals, engine.error());
-  auto rows = (*engine)->usage(options.by, *since);
+  auto rows = rows_of(globals, options.by, *since);
   if (!rows) return fail_with(globals, rows.error());
   double total = 0;
   std::int64_t unpriced = 0;

@@ -50,7 +50,10 @@ Error without_wrapping(Error error) {
 }  // namespace
 
 struct Functions::State {
-  State(net::Loop& l, Setup s) : loop(l), setup(std::move(s)) { registry = Registry::build(*setup.project, setup.languages); }
+  State(net::Loop& l, Setup s) : loop(l), setup(std::move(s)) {
+    const auto provided = setup.provider ? setup.provider->functions(*setup.project) : Provided();
+    registry = Registry::build(*setup.project, setup.languages, nullptr, {}, &provided);
+  }
 
   // What it takes to call a function once more after a failure.
   struct Again {
@@ -68,6 +71,8 @@ struct Functions::State {
     workers::Pool* pool = nullptr;
     workers::Pool::CallId pool_id = 0;
     InProcess::CallId inside = 0;  // of a call inside the engine
+    bool provided = false;
+    Provider::CallId provided_id = 0;
     workers::CallEvents events;
     std::shared_ptr<trace::Span> span;  // null: it is not traced
   };
@@ -235,6 +240,7 @@ struct Functions::State {
   }
 
   void dispatch(CallId id, const std::shared_ptr<Route>& route, workers::CallSpec spec, std::int64_t effect, Clock::time_point now) {
+    if (setup.provider && route->function && route->language_name == setup.provider->language()) return hand_over(id, route, std::move(spec), effect, now);
     if (!route->language) {
       if (effect != 0) setup.effects->finish(effect, error_code_name(ErrorCode::kUnavailable));
       finish_soon(id, Error(ErrorCode::kUnavailable, "no language '" + route->language_name + "' is installed"));
@@ -326,6 +332,11 @@ struct Functions::State {
       if (effect != 0) setup.effects->finish(effect, outcome ? "ok" : error_code_name(outcome.error().code));
       finish(id, std::move(outcome));
     };
+    if (!route->language && setup.provider && route->language_name == setup.provider->language()) {
+      entry.provided = true;
+      entry.provided_id = setup.provider->call(*route->function, std::move(spec), std::move(events));
+      return;
+    }
     // The project may have been read anew since.
     const bool same = route->project == setup.project;
     const auto* const rule = same ? route->rule : rule_of(*setup.project, route->language_name, route->module);
@@ -400,6 +411,8 @@ void Functions::cancel(CallId id, const std::string& reason) {
   if (found == state_->running.end()) return;
   if (found->second.inside != 0) {
     state_->in_process.cancel(found->second.inside, ErrorCode::kCancelled, reason);
+  } else if (found->second.provided) {
+    state_->setup.provider->cancel(found->second.provided_id, ErrorCode::kCancelled, reason);
   } else if (found->second.pool) {
     found->second.pool->cancel(found->second.pool_id, ErrorCode::kCancelled, reason);
   } else {

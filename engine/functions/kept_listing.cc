@@ -63,7 +63,7 @@ void add_variables(const fs::path& file, std::set<std::string>& names) {
 std::set<std::string> variables_of(const Inputs& inputs) {
   std::set<std::string> names{"HOME"};
   for (const auto& path : inputs.contents) {
-    if (path.filename() == "sabir.yml" || path.filename() == "language.yml") add_variables(path, names);
+    if (path.filename() == "sabir.yml" || path.filename() == "language.yml" || path.filename() == "mcp.yml") add_variables(path, names);
   }
   return names;
 }

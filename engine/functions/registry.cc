@@ -31,7 +31,7 @@ Result<std::string> names_below(const std::filesystem::path& folder, Inputs& inp
 }  // namespace
 
 std::shared_ptr<const Registry> Registry::build(const project::Project& project, const std::vector<project::Language>& languages,
-                                                const Registry* previous, const std::set<std::string>& frozen) {
+                                                const Registry* previous, const std::set<std::string>& frozen, const Provided* provided) {
   auto registry = std::make_shared<Registry>();
   const auto rank = [&](const std::string& language) {
     return std::find(project.preference.begin(), project.preference.end(), language) - project.preference.begin();
@@ -100,6 +100,7 @@ std::shared_ptr<const Registry> Registry::build(const project::Project& project,
       if (frozen.contains(one.source.language)) registry->add_file(one.source, one.description, taken);
     }
   }
+  if (provided) registry->add_provided(*provided, taken);
   registry->tell_unmatched(project);
   std::stable_sort(registry->functions_.begin(), registry->functions_.end(), [](const auto& a, const auto& b) {
     return a.address != b.address ? a.address < b.address : a.preferred > b.preferred;
@@ -243,6 +244,16 @@ void Registry::add_file(const project::SourceFile& source, schema::Description d
   described_.push_back({source, std::move(description)});
 }
 
+void Registry::add_provided(const Provided& provided, std::unordered_map<std::string, std::size_t>& first) {
+  for (const auto& one : provided.functions) {
+    const auto [at, is_first] = first.try_emplace(one.address, functions_.size());
+    functions_.push_back({one.address, {}, one.source.language, one.source, one.schema, is_first});
+  }
+  unavailable_.insert(unavailable_.end(), provided.unavailable.begin(), provided.unavailable.end());
+  inputs_.add(provided.inputs);
+  settled_ = settled_ && provided.settled;
+}
+
 void Registry::name_tools() {
   for (std::size_t i = 0; i < functions_.size(); ++i) {
     if (!functions_[i].preferred) continue;
@@ -303,6 +314,12 @@ Result<const Function*> Registry::find(const std::string& given) const {
     }
   }
   for (const auto& missing : unavailable_) {
+    if (missing.address.empty() || (!language.empty() && missing.language != language)) continue;
+    const bool below = missing.address.ends_with('.') && (canonical + ".").starts_with(missing.address);
+    if (below || canonical == missing.address) return fail(missing.error);
+  }
+  for (const auto& missing : unavailable_) {
+    if (!missing.address.empty()) continue;
     std::string module = missing.relative.substr(missing.relative.rfind('/') + 1);
     module = to_snake_case(module.substr(0, module.find('.')));
     if (!language.empty() && missing.language != language) continue;

@@ -433,11 +433,15 @@ void Server::updated(const std::string& uri) {
   }
 }
 
-void Server::shut_down() {
+void Server::end_listening() {
   for (const auto& [exchange, listening] : listening_) {
     send(exchange, make_result(listening.id, "{\"resultType\":\"complete\",\"_meta\":{" + info_ + ",\"" + meta_key("subscriptionId") + "\":" + listening.id + "}}"), true);
   }
   listening_.clear();
+}
+
+void Server::shut_down() {
+  end_listening();
   while (!works_.empty()) cancel(WorkPtr(works_.begin()->second));
 }
 

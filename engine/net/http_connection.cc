@@ -1,5 +1,6 @@
 #include "http_connection.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,6 +45,11 @@ Connection::Connection(HttpServer::State& server, int fd, std::string peer)
 void Connection::start() {
   if (server_.tls && !tls_) return close();
   wait_read();
+}
+
+bool Connection::has_unread() {
+  int bytes = 0;
+  return ::ioctl(socket_.native_handle(), FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 long Connection::receive(char* to, std::size_t most) {
@@ -428,7 +434,7 @@ void Connection::check(Clock::time_point now) {
     }
     return;
   }
-  if (server_.draining && is_idle() && now >= server_.idle_until) return close();
+  if (server_.draining && is_idle() && now >= server_.idle_until && !has_unread()) return close();
   if (now < deadline_) return;
   if (reader_) return refuse(problem(408, "the request did not come in time"));
   close();

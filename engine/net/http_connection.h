@@ -30,6 +30,8 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   void close_all();
   void closed(Connection& connection);
   void end_if_drained();
+  void answer_for(std::vector<std::string> hosts);
+  void own_path(const std::string& path);
   bool evict_idle();
   std::string date();
   // Nothing, or the answer to a request from where none may come.
@@ -43,6 +45,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   std::string scheme;
   int port = 0;
   bool any_host = false;
+  bool on_loopback = false;
   int listening = -1;
   std::unique_ptr<boost::asio::posix::stream_descriptor> listener;
   std::list<std::shared_ptr<Connection>> connections;
@@ -130,6 +133,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void finish();
   void resume();
   void linger();
+  bool has_unread();
   long receive(char* to, std::size_t most);
   long transmit(const char* from, std::size_t size);
 

@@ -27,7 +27,6 @@ namespace asio = boost::asio;
 using asio::posix::stream_descriptor;
 constexpr std::chrono::milliseconds kSweep{500};
 constexpr std::chrono::milliseconds kDrainSweep{50};
-constexpr std::chrono::milliseconds kDrainIdle{500};  // a kept connection's chance to be told with an answer
 constexpr std::chrono::milliseconds kNoDescriptors{100};
 constexpr int kMostAccepted = 64;                     // in one turn
 
@@ -123,6 +122,14 @@ Result<int> listen_unix(const HttpListen& where) {
   return fd;
 }
 
+// The file of a listening Unix socket; "" where it has none.
+std::string unix_path_of(int fd) {
+  sockaddr_un address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 || address.sun_family != AF_UNIX || size <= offsetof(sockaddr_un, sun_path)) return {};
+  return {address.sun_path, ::strnlen(address.sun_path, size - offsetof(sockaddr_un, sun_path))};
+}
+
 std::string busy_answer() {
   const auto response = problem(503, "the server has as many connections as it may", "Try again later.");
   return "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nContent-Length: " +
@@ -130,6 +137,12 @@ std::string busy_answer() {
 }
 
 }  // namespace
+
+bool is_local_socket(int fd) {
+  Address address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) return false;
+  return address.storage.ss_family == AF_UNIX || is_loopback(address);
+}
 
 std::vector<int> inherited_sockets() {
   std::vector<int> out;
@@ -166,35 +179,53 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(Loop& loop, HttpServerOptio
     }
     ::fcntl(s.listening, F_SETFL, ::fcntl(s.listening, F_GETFL) | O_NONBLOCK);
     ::fcntl(s.listening, F_SETFD, FD_CLOEXEC);
+    if (where.owns_path) s.own_path(unix_path_of(s.listening));
   } else {
     auto fd = where.unix_path.empty() ? listen_tcp(where) : listen_unix(where);
     if (!fd) return fail(std::move(fd.error()));
     s.listening = *fd;
-    struct stat info {};
-    if (!where.unix_path.empty() && ::stat(where.unix_path.c_str(), &info) == 0) {
-      s.unix_path = where.unix_path;
-      s.unix_inode = info.st_ino;
-    }
+    s.own_path(where.unix_path);
   }
   Address address;
   ::getsockname(s.listening, reinterpret_cast<sockaddr*>(&address.storage), &address.size);
   if (address.storage.ss_family == AF_UNIX) {
     s.address = "unix:" + (where.unix_path.empty() ? std::string(reinterpret_cast<const sockaddr_un&>(address.storage).sun_path) : where.unix_path);
-    s.any_host = s.options.hosts.empty();
   } else {
     const std::string text = text_of(address);
     s.port = static_cast<int>(std::strtol(text.substr(text.rfind(':') + 1).c_str(), nullptr, 10));
     s.address = s.scheme + "://" + text;
-    s.any_host = s.options.hosts.empty() && !is_loopback(address);
-    if (s.options.hosts.empty() && !s.any_host) s.options.hosts = {"localhost", "127.0.0.1", "[::1]"};
+    s.on_loopback = is_loopback(address);
   }
-  for (auto& host : s.options.hosts) std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  loop.post([state] {
-    if (state->ended || state->draining) return;
+  s.answer_for(s.options.hosts);
+  const bool later = s.options.accept_later;
+  std::unique_ptr<HttpServer> server(new HttpServer(std::move(state)));
+  if (!later) server->accept();
+  return server;
+}
+
+void HttpServer::accept() {
+  state_->loop.post([state = state_] {
+    if (state->ended || state->draining || state->listener) return;
     state->listener = std::make_unique<stream_descriptor>(context_of(state->loop), state->listening);
     state->accept_next();
   });
-  return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
+}
+
+void HttpServer::change(const HttpLimits& limits, std::vector<std::string> hosts, std::vector<std::string> origins) {
+  state_->options.limits = limits;
+  state_->options.origins = std::move(origins);
+  state_->answer_for(std::move(hosts));
+}
+
+void HttpServer::State::answer_for(std::vector<std::string> hosts) {
+  any_host = hosts.empty() && !on_loopback;
+  if (hosts.empty() && on_loopback) hosts = {"localhost", "127.0.0.1", "[::1]"};
+  for (auto& host : hosts) std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  options.hosts = std::move(hosts);
+}
+
+void HttpServer::hand_over() {
+  state_->loop.post([state = state_] { state->unix_path.clear(); });
 }
 
 HttpServer::HttpServer(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -228,13 +259,13 @@ Result<void> HttpServer::renew_certificate() {
   return {};
 }
 
-void HttpServer::drain(std::chrono::milliseconds most, std::function<void()> done) {
-  state_->loop.post([state = state_, most, done = std::move(done)]() mutable {
+void HttpServer::drain(std::chrono::milliseconds most, std::chrono::milliseconds idle, std::function<void()> done) {
+  state_->loop.post([state = state_, most, idle, done = std::move(done)]() mutable {
     auto& s = *state;
     if (s.draining || s.ended) return;
     s.draining = true;
     s.drained = std::move(done);
-    s.idle_until = Clock::now() + std::min(kDrainIdle, most);
+    s.idle_until = Clock::now() + std::min(idle, most);
     s.drain_until = Clock::now() + most;
     boost::system::error_code ignored;
     if (s.listener) s.listener->close(ignored);
@@ -242,6 +273,13 @@ void HttpServer::drain(std::chrono::milliseconds most, std::function<void()> don
     s.sweep();
     s.end_if_drained();
   });
+}
+
+void HttpServer::State::own_path(const std::string& path) {
+  struct stat info {};
+  if (path.empty() || ::stat(path.c_str(), &info) != 0) return;
+  unix_path = path;
+  unix_inode = info.st_ino;
 }
 
 void HttpServer::State::end_if_drained() {

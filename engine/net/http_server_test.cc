@@ -363,7 +363,7 @@ TEST_F(HttpServerTest, DrainingAnswersWhatRunsAndEnds) {
   ASSERT_TRUE(soon([&] { return server->counts().running == 1; }));
   std::promise<void> drained;
   const auto begin = std::chrono::steady_clock::now();
-  server->drain(5s, [&] { drained.set_value(); });
+  server->drain(5s, 500ms, [&] { drained.set_value(); });
   std::this_thread::sleep_for(50ms);
   // Who asks on a kept connection meanwhile is answered, and told to go.
   send(kept, get("/hello"));
@@ -378,7 +378,7 @@ TEST_F(HttpServerTest, DrainingHasAnEnd) {
   send(connect(), get("/held"));
   ASSERT_TRUE(soon([&] { return begun == 1; }));
   std::promise<void> drained;
-  server->drain(200ms, [&] { drained.set_value(); });
+  server->drain(200ms, 200ms, [&] { drained.set_value(); });
   EXPECT_EQ(drained.get_future().wait_for(2s), std::future_status::ready);
   EXPECT_EQ(left, 1);
 }

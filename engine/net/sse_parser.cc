@@ -34,6 +34,8 @@ void SseParser::take_line(std::string_view line, std::vector<SseEvent>& out) {
     type_ = value;
   } else if (field == "id" && value.find('\0') == std::string_view::npos) {
     id_ = value;
+  } else if (field == "retry" && !value.empty() && value.size() < 9 && value.find_first_not_of("0123456789") == std::string_view::npos) {
+    retry_ms_ = std::stoi(std::string(value));
   }
 }
 

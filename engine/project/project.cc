@@ -156,7 +156,7 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
   }
   project.config = value->get_object();
   const auto& config = project.config;
-  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests", "environment", "isolation", "sources", "tracing", "serve", "expose", "mcp"}, shape.file,
+  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests", "environment", "isolation", "sources", "tracing", "serve", "expose", "mcp", "approvals"}, shape.file,
                                     shape.positions, "");
       !ok) {
     return ok;
@@ -171,6 +171,7 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
   }
   if (auto ok = read_serving(config.if_contains("serve"), shape, project); !ok) return ok;
   if (auto ok = read_exposure(config.if_contains("expose"), shape, project); !ok) return ok;
+  if (auto ok = read_approvals(config.if_contains("approvals"), shape, project); !ok) return ok;
   if (const auto* list = config.if_contains("languages")) {
     if (auto ok = read_languages(*list, shape, languages, project); !ok) return ok;
   }
@@ -249,6 +250,7 @@ Result<Project> load(const fs::path& root, const std::string& environment, const
   project.name = project.root.filename().string();
   project.inputs.contents.insert(project.root / "sabir.yml");
   if (auto ok = read_config(project, languages); !ok) return fail(std::move(ok.error()));
+  if (auto ok = read_mcp_servers(project); !ok) return fail(std::move(ok.error()));
   if (auto ok = walk_tree(project, languages); !ok) return fail(std::move(ok.error()));
   for (const auto& source : project.sources) {
     auto& order = project.preference;

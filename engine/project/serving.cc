@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 
 #include "sabir/base/text.h"
 #include "shape.h"
@@ -147,7 +148,7 @@ Result<void> read_proxy(const json::value& value, const Shape& shape, const std:
 }
 
 Result<void> read_limits(const json::value& value, const Shape& shape, const std::string& at, Serving& out) {
-  auto section = Section::of(value, shape, at, {"body", "head", "connections", "running", "per_minute", "timeout", "drain", "keep_answers"}, "limits: {body: 16MB, timeout: 10m}");
+  auto section = Section::of(value, shape, at, {"body", "head", "connections", "running", "per_minute", "rate", "at_once", "timeout", "drain", "start", "keep_answers"}, "limits: {body: 16MB, timeout: 10m}");
   if (!section) return fail(std::move(section.error()));
   if (const auto* body = section->object.if_contains("body")) {
     const auto bytes = parse_bytes(body->is_string() ? std::string_view(body->get_string()) : std::string_view(json::serialize(*body)));
@@ -157,9 +158,21 @@ Result<void> read_limits(const json::value& value, const Shape& shape, const std
   SABIR_TAKE(section->whole("head", out.head_bytes, 4096, 1 << 20));
   SABIR_TAKE(section->whole("connections", out.connections, 1, 1'000'000));
   SABIR_TAKE(section->whole("running", out.running, 1, 100'000));
-  SABIR_TAKE(section->whole("per_minute", out.per_minute, 1, 10'000'000));
+  if (section->object.contains("per_minute")) {
+    out.rate.seconds = 60;
+    SABIR_TAKE(section->whole("per_minute", out.rate.count, 1, 10'000'000));
+  }
+  if (const auto* rate = section->object.if_contains("rate")) {
+    const auto read = rate->is_string() ? parse_rate(rate->get_string()) : std::nullopt;
+    if (!read || section->object.contains("per_minute")) {
+      return fail(shape.wrong(at + "/rate", read ? "rate and per_minute exclude each other" : "rate must be a number of requests in a time, not " + kind_of(*rate), "Write rate: 10/s, 600/min or 5000/h."));
+    }
+    out.rate = *read;
+  }
+  SABIR_TAKE(section->whole("at_once", out.at_once, 1, 100'000));
   SABIR_TAKE(section->time("timeout", out.timeout));
   SABIR_TAKE(section->time("drain", out.drain));
+  SABIR_TAKE(section->time("start", out.start));
   SABIR_TAKE(section->time("keep_answers", out.keep_answers));
   return {};
 }
@@ -198,6 +211,23 @@ std::string_view door_name(Door door) {
     default: return "rest";
   }
 }
+
+std::optional<Rate> parse_rate(std::string_view text) {
+  text = trim(text);
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  Rate out;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + slash, out.count);
+  if (ec != std::errc() || end != text.data() + slash || out.count < 1 || out.count > 10'000'000) return std::nullopt;
+  const auto unit = text.substr(slash + 1);
+  if (unit == "s") out.seconds = 1;
+  else if (unit == "min" || unit == "m") out.seconds = 60;
+  else if (unit == "h") out.seconds = 3600;
+  else return std::nullopt;
+  return out;
+}
+
+std::string to_text(const Rate& rate) { return std::to_string(rate.count) + (rate.seconds == 1 ? "/s" : rate.seconds == 60 ? "/min" : "/h"); }
 
 bool is_scope(std::string_view name) { return std::find(std::begin(kScopes), std::end(kScopes), name) != std::end(kScopes); }
 
@@ -258,6 +288,18 @@ Result<void> read_exposure(const json::value* value, const Shape& shape, Project
   SABIR_TAKE(section->texts("rest", project.exposure.rest));
   SABIR_TAKE(section->texts("mcp", project.exposure.mcp));
   SABIR_TAKE(section->texts("model", project.exposure.model));
+  return {};
+}
+
+Result<void> read_approvals(const json::value* value, const Shape& shape, Project& project) {
+  if (!value) return {};
+  auto section = Section::of(*value, shape, "/approvals", {"expire"}, "approvals: {expire: 24h}");
+  if (!section) return fail(std::move(section.error()));
+  const auto* expire = section->object.if_contains("expire");
+  if (!expire) return {};
+  const auto ms = parse_span_ms(expire->is_string() ? std::string_view(expire->get_string()) : std::string_view(json::serialize(*expire)));
+  if (!ms || *ms < 1000) return fail(shape.wrong("/approvals/expire", "expire must be a time from 1s to 3650d, not " + kind_of(*expire), "Write expire: 24h, or 7d."));
+  project.approval_time = std::chrono::milliseconds(*ms);
   return {};
 }
 

@@ -75,6 +75,16 @@ Result<int> Shape::duration_ms(const json::value& value, const std::string& poin
                     "Units are ms, s, m and h; a bare number is seconds; a day is the most."));
 }
 
+std::optional<std::int64_t> parse_span_ms(std::string_view text) {
+  text = trim(text);
+  if (!text.ends_with('d')) return parse_duration_ms(text);
+  text.remove_suffix(1);
+  std::int64_t days = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), days);
+  if (ec != std::errc() || end != text.data() + text.size() || days < 1 || days > 3650) return std::nullopt;
+  return days * 86'400'000;
+}
+
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {
   text = trim(text);
   double number = 0;

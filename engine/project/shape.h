@@ -35,9 +35,13 @@ Result<void> read_tracing(const json::value* value, const Shape& shape, Project&
 // Reads sabir.yml's `mcp`, null where it has none. Errors: kConfig.
 Result<void> read_mcp(const json::value* value, const Shape& shape, Project& project);
 
+// Reads config/mcp.yml, where there is one, into project.mcp_servers. Errors: kConfig, kIo.
+Result<void> read_mcp_servers(Project& project);
+
 // Reads sabir.yml's `serve` and `expose`, null where it has none, for the project's environment. Errors: kConfig.
 Result<void> read_serving(const json::value* value, const Shape& shape, Project& project);
 Result<void> read_exposure(const json::value* value, const Shape& shape, Project& project);
+Result<void> read_approvals(const json::value* value, const Shape& shape, Project& project);
 
 // Finds the sources of `project.root`; fills sources, unsupported and warnings. Errors: kLimit, kIo.
 Result<void> walk_tree(Project& project, const std::vector<Language>& languages);

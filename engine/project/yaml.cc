@@ -31,7 +31,7 @@ bool is_name_start(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Fills in ${NAME} and ${NAME:-default}.
-std::string fill_in(const std::string& text, const YAML::Mark& mark) {
+std::string fill_in(const std::string& text, const YAML::Mark& mark, SecretNames secrets) {
   std::string out;
   std::size_t at = 0;
   while (at < text.size()) {
@@ -53,6 +53,11 @@ std::string fill_in(const std::string& text, const YAML::Mark& mark) {
       throw Refusal{mark, "'${' without its '}'", "Write ${NAME} or ${NAME:-default}; $${ stands for a literal ${."};
     }
     const std::string inside = text.substr(dollar + 2, end - dollar - 2);
+    if (secrets == SecretNames::kKept && inside.starts_with("secret:")) {
+      out.append(text, dollar, end + 1 - dollar);
+      at = end + 1;
+      continue;
+    }
     const std::size_t colon = inside.find(":-");
     const std::string name = inside.substr(0, colon);
     bool good = !name.empty() && is_name_start(name.front());
@@ -146,7 +151,7 @@ std::string escape_pointer(std::string_view key) {
 // Turns yaml-cpp's events into one json::value.
 class Builder final : public YAML::EventHandler {
  public:
-  explicit Builder(Positions* positions) : positions_(positions) {}
+  Builder(Positions* positions, SecretNames secrets) : positions_(positions), secrets_(secrets) {}
 
   json::value take() { return std::move(root_); }
 
@@ -158,7 +163,7 @@ class Builder final : public YAML::EventHandler {
       scalar(mark, anchor, json::value(text), text, tag == "?");
       return;
     }
-    const std::string filled = fill_in(text, mark);
+    const std::string filled = fill_in(text, mark, secrets_);
     if (tag == "?" || tag.empty()) {
       scalar(mark, anchor, resolve_plain(filled, mark), filled, true);
     } else if (tag == "!" || tag == "tag:yaml.org,2002:str") {
@@ -328,6 +333,7 @@ class Builder final : public YAML::EventHandler {
   }
 
   Positions* positions_;
+  SecretNames secrets_;
   json::value root_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, Anchored> anchors_;
@@ -342,7 +348,7 @@ std::string sentence_start(std::string text) {
 
 }  // namespace
 
-Result<json::value> parse_yaml(std::string_view text, const std::string& file, Positions* positions) {
+Result<json::value> parse_yaml(std::string_view text, const std::string& file, Positions* positions, SecretNames secrets) {
   if (text.size() > kMostBytes) {
     return fail(Error(ErrorCode::kConfig, "a configuration file may have 1 MiB; this one has " +
                                               std::to_string(text.size()) + " bytes")
@@ -364,9 +370,9 @@ Result<json::value> parse_yaml(std::string_view text, const std::string& file, P
   std::istringstream stream{std::string(text)};
   try {
     YAML::Parser parser(stream);
-    Builder builder(positions);
+    Builder builder(positions, secrets);
     if (!parser.HandleNextDocument(builder)) return json::value(nullptr);
-    Builder second(nullptr);
+    Builder second(nullptr, secrets);
     if (parser.HandleNextDocument(second)) {
       return fail(Error(ErrorCode::kConfig, "more than one YAML document in one file", "Remove the '---' that starts the second.").at(file));
     }
@@ -383,7 +389,7 @@ Result<json::value> parse_yaml(std::string_view text, const std::string& file, P
   }
 }
 
-Result<json::value> read_yaml(const std::filesystem::path& path, Positions* positions) {
+Result<json::value> read_yaml(const std::filesystem::path& path, Positions* positions, SecretNames secrets) {
   // Shown as the user would type it from the project's root.
   const auto shown = [&] {
     std::error_code ignored;
@@ -399,7 +405,7 @@ Result<json::value> read_yaml(const std::filesystem::path& path, Positions* posi
     if (error.code == ErrorCode::kLimit) error.code = ErrorCode::kConfig;
     return fail(std::move(error));
   }
-  auto value = parse_yaml(*text, "", positions);
+  auto value = parse_yaml(*text, "", positions, secrets);
   if (!value) value.error().file = shown();
   return value;
 }

@@ -87,7 +87,7 @@ Result<std::optional<json::object>> Engine::State::go_on(const std::string& run)
 
 void Engine::State::look_for_waiting(std::chrono::milliseconds after) {
   loop.after(after, [this] {
-    if (stopping) return;
+    if (stopping || !listener) return;
     // No journal, no runs.
     std::error_code ec;
     if (std::filesystem::exists(project->state_dir() / "journal.db", ec)) {
@@ -101,7 +101,8 @@ void Engine::State::look_for_waiting(std::chrono::milliseconds after) {
         }
       });
     }
-    look_for_waiting(kBetweenLooks);
+    const auto time = current_project()->approval_time;
+    look_for_waiting(std::clamp<std::chrono::milliseconds>(time / 4, std::chrono::seconds(1), kBetweenLooks));
   });
 }
 

@@ -540,6 +540,7 @@ Result<json::object> Engine::State::run_turn(const functions::Assistant& assista
   parts.memory = *store;
   parts.journal = *book;
   parts.may_wait = events.may_wait;
+  parts.approval_time = current_project()->approval_time;
   parts.redact = redact_json();
   PromptFunctions called(*this, asker, cancelled);
   parts.prompts = renderer.get();

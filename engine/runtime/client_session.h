@@ -19,6 +19,7 @@ class ClientSession : private workers::Peer::Handler {
   // `span` is what its calls belong to where its `hello` names none. `closed` may destroy the session.
   ClientSession(net::Loop& loop, int in_fd, int out_fd, const project::Project& project, const trace::SpanContext& span,
                 workers::RequestHandler handler, std::function<void(ClientSession*)> closed);
+  std::size_t open_requests() const { return open_.size(); }
   ~ClientSession() override;
 
  private:

@@ -57,14 +57,12 @@ Engine::State::~State() {
   if (!thread.joinable()) return;
   std::promise<void> stopped;
   loop.post([this, &stopped] {
-    listener.reset();
+    unpublish();
     watcher.reset();
-    std::error_code ec;
-    if (!published.empty()) fs::remove(published, ec);
     clients.clear();
-    functions->shutdown([&stopped] { stopped.set_value(); });
+    functions->shutdown([this, &stopped] { mcp->shutdown([&stopped] { stopped.set_value(); }); });
   });
-  stopped.get_future().wait_for(std::chrono::seconds(5));
+  stopped.get_future().wait_for(std::chrono::seconds(8));
   if (local) local->shutdown();
   // Jobs wait for what runs; their replies go to a loop that still turns.
   long_jobs.reset();
@@ -76,6 +74,7 @@ Engine::State::~State() {
   std::promise<void> cleared;
   loop.post([this, &cleared] {
     functions.reset();
+    mcp.reset();
     cleared.set_value();
   });
   cleared.get_future().wait();
@@ -85,6 +84,18 @@ Engine::State::~State() {
   telemetry.reset();
   journal.reset();
   memory.reset();
+}
+
+void Engine::State::unpublish() {
+  listener.reset();
+  const auto file = std::exchange(published, {});
+  if (file.empty()) return;
+  // Whoever came after has written its own.
+  const auto text = read_file(file, 65536);
+  const auto value = text ? parse_json(*text) : Result<json::value>(fail(text.error()));
+  const auto* pid = value && value->is_object() ? value->get_object().if_contains("pid") : nullptr;
+  std::error_code ec;
+  if (pid && pid->is_int64() && pid->get_int64() == ::getpid()) fs::remove(file, ec);
 }
 
 void Engine::State::begin(functions::EffectRecord record, std::function<void(Result<std::int64_t>)> written) {
@@ -191,7 +202,21 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
       if (const char* value = std::getenv(name.get_string().c_str())) setup.environment[std::string(name.get_string())] = value;
     }
   }
+  peers::ServersSetup servers;
+  servers.root = s.project->root;
+  servers.state_dir = s.project->state_dir();
+  servers.secrets = s.secrets;
+  servers.said = [](const std::string& server, std::string_view level, std::string_view text) {
+    const bool is_bad = level == "warning" || level == "error" || level == "critical" || level == "alert" || level == "emergency";
+    log(is_bad ? LogLevel::kWarning : level == "debug" ? LogLevel::kDebug : LogLevel::kInfo, "[mcp " + server + "] " + std::string(text));
+  };
+  servers.background = setup.background;
+  servers.tools_changed = [&s](const std::string&) { s.tools_changed(); };
+  s.mcp = std::make_unique<McpFunctions>(s.loop, std::move(servers));
+  s.mcp->configure(*s.project);
+  setup.provider = s.mcp.get();
   s.functions = std::make_unique<functions::Functions>(s.loop, std::move(setup));
+  s.watch_mcp_secrets();
   s.registry = s.functions->registry();
   s.disabled_stamp = stamp_of_content(s.disabled.file()).text;
   auto disabled = s.disabled.read();
@@ -205,6 +230,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   s.observe_prompts();
   if (auto opened = s.open_recordings(); !opened) return fail(std::move(opened.error()));
   s.thread = std::thread([&s] { s.loop.run(); });
+  s.ask_mcp_servers();
   return std::unique_ptr<Engine>(new Engine(std::move(state)));
 }
 
@@ -299,9 +325,11 @@ std::function<void()> Engine::call(functions::CallRequest request, workers::Call
 
 net::Loop& Engine::loop() { return state_->loop; }
 
-std::shared_ptr<const project::Project> Engine::current_project() const {
-  const std::lock_guard lock(state_->registry_mutex);
-  return state_->served ? state_->served : state_->project;
+std::shared_ptr<const project::Project> Engine::current_project() const { return state_->current_project(); }
+
+std::shared_ptr<const project::Project> Engine::State::current_project() {
+  const std::lock_guard lock(registry_mutex);
+  return served ? served : project;
 }
 
 void Engine::reload() {
@@ -379,6 +407,25 @@ Result<void> Engine::listen() {
   if (auto written = write_file(file, json::serialize(content) + "\n", 0600); !written) return written;
   state_->published = file;
   return {};
+}
+
+void Engine::withdraw() {
+  std::promise<void> done;
+  state_->loop.post([this, &done] {
+    state_->unpublish();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+std::size_t Engine::open_requests() {
+  std::promise<std::size_t> promise;
+  state_->loop.post([this, &promise] {
+    std::size_t count = 0;
+    for (const auto& client : state_->clients) count += client->open_requests();
+    promise.set_value(count);
+  });
+  return promise.get_future().get();
 }
 
 Result<void> Engine::watch() {

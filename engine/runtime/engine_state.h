@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "client_session.h"
+#include "mcp_functions.h"
 #include "sabir/assistants/runner.h"
 #include "sabir/completions/renderer.h"
 #include "sabir/completions/tokens.h"
@@ -99,6 +100,8 @@ struct Engine::State : functions::EffectLog {
   Result<protocol::Payload> answer(const std::string& method, const protocol::Payload& params, workers::Caller& caller);
   Result<protocol::Payload> answer_memory(const std::string& method, const protocol::Payload& params, const CallContext& context,
                                           const std::string& source);
+  Result<protocol::Payload> answer_usage(const protocol::Payload& params);
+  Result<protocol::Payload> answer_traces(const std::string& method, const protocol::Payload& params);
   // A job's thread; one that calls functions goes on to another.
   void answer_prompt(const std::shared_ptr<workers::EngineRequest>& request, const protocol::Payload& params);
   Result<protocol::Payload> answer_render(const PromptParams& asked, workers::Caller& caller);
@@ -185,7 +188,13 @@ struct Engine::State : functions::EffectLog {
   void read_again(Reading& next) const;
   void read_configuration(std::set<std::string> paths);
   void go_over(Reading& next);
+  // The tools of servers of MCP are others than the registry has.
+  void tools_changed();
+  // Servers of MCP whose tools nobody knows are asked for them, as long as a person would wait for that; before anything is called.
+  void ask_mcp_servers();
   void tell(const ReloadReport& report);
+  // What servers say that have been given a secret, or a token, has it taken out.
+  void watch_mcp_secrets();
   void watch_sources();
   Result<void> start_watching();
 
@@ -203,6 +212,7 @@ struct Engine::State : functions::EffectLog {
   std::string disabled_stamp;
   const workers::Clock::time_point begun = workers::Clock::now();
   const std::shared_ptr<ModelCounts> model_counts = std::make_shared<ModelCounts>();
+  std::shared_ptr<const project::Project> current_project();  // any thread
   std::shared_ptr<secrets::Secrets> secrets;
   std::mutex models_mutex;
   std::shared_ptr<const models::Models> models;
@@ -234,6 +244,7 @@ struct Engine::State : functions::EffectLog {
   std::unique_ptr<Jobs> jobs;       // short blocking work: memory, prompts, builds
   std::unique_ptr<Jobs> long_jobs;  // models, assistants, and prompts that call functions, of callers outside any worker
   std::map<int, std::unique_ptr<Jobs>> deeper_jobs;  // the same of functions, by their depth; the loop's
+  std::unique_ptr<McpFunctions> mcp;
   std::unique_ptr<functions::Functions> functions;
   std::set<std::unique_ptr<ClientSession>> clients;
   std::unique_ptr<SourceWatcher> watcher;     // while listening or watching
@@ -245,6 +256,7 @@ struct Engine::State : functions::EffectLog {
   std::atomic<bool> stopping = false;
   std::unique_ptr<net::Listener> listener;
   std::filesystem::path published;  // engine.json, while listening
+  void unpublish();                 // the loop's
   std::thread thread;
 };
 

@@ -49,6 +49,10 @@ void Engine::State::learn_secrets() {
   for (const auto& file : files) stamps += stamp_of_content(file).text + "\n";
   if (functions_now != learned_registry || stamps != learned_models) {
     secret_names = grants.names();
+    for (const auto& server : project->mcp_servers) {
+      const auto names = project::secrets_of(server);
+      secret_names.insert(secret_names.end(), names.begin(), names.end());
+    }
     for (const auto& function : functions_now->functions()) secret_names.insert(secret_names.end(), function.schema.secrets.begin(), function.schema.secrets.end());
     for (const auto& file : files) {
       const auto config = project::read_yaml(file);

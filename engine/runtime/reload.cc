@@ -72,6 +72,7 @@ void Engine::State::sources_changed(std::set<std::string> paths) {
   next->previous = registry;
   next->built = functions->built_languages();
   for (const auto& path : next->paths) {
+    if (path == "config/mcp.yml" || path == "config/mcp.lock") next->changed.insert("mcp");
     if (auto name = language_of(path); !name.empty()) next->changed.insert(std::move(name));
     next->changed.merge(languages_served_from(path, served ? *served : *project, next->boot_changed));
     next->changed.merge(languages_read_from(path, *registry));
@@ -83,6 +84,7 @@ void Engine::State::sources_changed(std::set<std::string> paths) {
       if (next->paths.contains("sabir.yml")) next->changed.insert(language.name);
     }
     for (const auto& one : registry->described()) next->changed.insert(one.source.language);
+    next->changed.insert("mcp");
   }
   std::set<std::string> settings;
   std::copy_if(next->paths.begin(), next->paths.end(), std::inserter(settings, settings.end()), [](const auto& p) { return p.starts_with("config/"); });
@@ -195,7 +197,8 @@ void Engine::State::read_again(Reading& next) const {
     return;
   }
   next.project = std::make_shared<const project::Project>(std::move(*loaded));
-  next.registry = functions::Registry::build(*next.project, languages);
+  const auto provided = mcp->functions(*next.project);
+  next.registry = functions::Registry::build(*next.project, languages, nullptr, {}, &provided);
   std::set<std::string> frozen;
   for (auto& [language, errors] : next.registry->newly_broken(*next.previous)) {
     frozen.insert(language);
@@ -216,7 +219,38 @@ void Engine::State::read_again(Reading& next) const {
     }
   }
   for (const auto& name : frozen) next.changed.erase(name);
-  if (!frozen.empty()) next.registry = functions::Registry::build(*next.project, languages, next.previous.get(), frozen);
+  if (!frozen.empty()) next.registry = functions::Registry::build(*next.project, languages, next.previous.get(), frozen, &provided);
+}
+
+void Engine::State::tools_changed() {
+  if (!stopping && functions) sources_changed({"config/mcp.lock"});
+}
+
+void Engine::State::watch_mcp_secrets() {
+  const auto& servers = (served ? *served : *project).mcp_servers;
+  const bool any = std::any_of(servers.begin(), servers.end(), [](const auto& server) { return !server.url.empty() || !project::secrets_of(server).empty(); });
+  if (any) functions->knows_secrets("mcp");
+}
+
+void Engine::State::ask_mcp_servers() {
+  constexpr std::chrono::seconds kPatience{10};
+  if (project->mcp_servers.empty()) return;
+  auto asked = std::make_shared<std::promise<void>>();
+  auto answered = asked->get_future();
+  loop.post([this, asked] {
+    mcp->ask_unknown(*project, [this, asked](bool any) {
+      if (any && registry == functions->registry()) {
+        const auto provided = mcp->functions(*project);
+        {
+          const std::lock_guard lock(registry_mutex);
+          registry = functions::Registry::build(*project, languages, nullptr, {}, &provided);
+        }
+        functions->replace(project, registry, {}, {});
+      }
+      asked->set_value();
+    });
+  });
+  answered.wait_for(kPatience);
 }
 
 Result<void> Engine::State::start_watching() {
@@ -271,12 +305,14 @@ void Engine::State::go_over(Reading& next) {
       served = next.project;
     }
     watch_sources();
+    mcp->configure(*next.project);
     functions->replace(next.project, next.registry, next.changed, std::move(next.programs),
                        next.boot_changed ? workers::Boot::kAnew : workers::Boot::kAsNeeded);
+    watch_mcp_secrets();
   }
   report.paths.assign(next.paths.begin(), next.paths.end());
   for (auto it = next.changed.begin(); it != next.changed.end();) {
-    const bool used = next.registry && std::any_of(next.registry->described().begin(), next.registry->described().end(), [&](const auto& d) { return d.source.language == *it; });
+    const bool used = *it == "mcp" ? next.registry && !next.project->mcp_servers.empty() : next.registry && std::any_of(next.registry->described().begin(), next.registry->described().end(), [&](const auto& d) { return d.source.language == *it; });
     it = used ? std::next(it) : next.changed.erase(it);
   }
   report.languages.assign(next.changed.begin(), next.changed.end());

@@ -9,6 +9,7 @@
 #include "sabir/models/model_store.h"
 #include "sabir/protocol/raw_json.h"
 #include "sabir/secrets/scrubber.h"
+#include "sabir/telemetry/trace_store.h"
 
 namespace sabir::runtime {
 namespace {
@@ -99,6 +100,10 @@ void Engine::State::handle(workers::EngineRequest request) {
     request.reply(object_result(told));
     return;
   }
+  if (request.method == "mcp.servers" && request.caller->depth == 0) {
+    request.reply(object_result({{"servers", mcp->status(served ? *served : *project)}}));
+    return;
+  }
   if (request.method == "recordings.use" && request.caller->depth == 0) {
     const auto params = parse_json(request.params);
     if (recordings) recordings->use(std::string(params && params->is_object() ? string_or(params->get_object(), "name") : ""));
@@ -112,12 +117,13 @@ void Engine::State::handle(workers::EngineRequest request) {
     return shared->method == "engine.stats" ? answer_stats(shared) : answer_disabling(shared);
   }
   const bool is_long = request.method == "approvals.decide" || request.method == "models.complete" || request.method == "models.embed" || request.method == "assistants.run";
-  // A function has no say in what a person is asked.
-  if (request.method.starts_with("approvals.") && request.caller->depth > 0) {
-    request.reply(fail(ErrorCode::kNotGranted, "a function cannot decide about approvals"));
+  // A function has no say in what a person is asked, and no business with what others did.
+  const bool of_people = request.method.starts_with("approvals.") || request.method == "usage.list" || request.method.starts_with("traces.");
+  if (of_people && request.caller->depth > 0) {
+    request.reply(fail(ErrorCode::kNotGranted, request.method.starts_with("approvals.") ? "a function cannot decide about approvals" : "a function cannot ask for " + request.method));
     return;
   }
-  const bool known = is_long || request.method == "approvals.list" || request.method.starts_with("memory.") || request.method == "completions.render" || request.method == "completions.tokens" ||
+  const bool known = is_long || request.method == "usage.list" || request.method == "traces.list" || request.method == "traces.get" || request.method == "approvals.list" || request.method.starts_with("memory.") || request.method == "completions.render" || request.method == "completions.tokens" ||
                      request.method == "completions.explain";
   if (!known) {
     request.reply(fail(Error(ErrorCode::kProtocol, "there is no method '" + request.method + "'")
@@ -306,7 +312,50 @@ Result<Payload> Engine::State::answer(const std::string& method, const Payload& 
   if (method == "models.embed") return answer_embed(params, caller);
   if (method.starts_with("approvals.")) return answer_approvals(method, params, caller);
   if (method == "assistants.run") return answer_assistant(params, caller);
+  if (method == "usage.list") return answer_usage(params);
+  if (method.starts_with("traces.")) return answer_traces(method, params);
   return fail(ErrorCode::kProtocol, "there is no method '" + method + "'");
+}
+
+Result<Payload> Engine::State::answer_usage(const Payload& params) {
+  auto object = object_of(params);
+  if (!object) return fail(std::move(object.error()));
+  auto book = open_ledger();
+  if (!book) return fail(std::move(book.error()));
+  auto rows = (*book)->usage(std::string(string_or(*object, "by", "day")), number_or(*object, "since_ms", 0));
+  if (!rows) return fail(std::move(rows.error()));
+  return object_result({{"rows", std::move(*rows)}});
+}
+
+Result<Payload> Engine::State::answer_traces(const std::string& method, const Payload& params) {
+  auto object = object_of(params);
+  if (!object) return fail(std::move(object.error()));
+  auto store = telemetry::TraceStore::open_reading(project->state_dir());
+  if (!store && store.error().code == ErrorCode::kNotFound) {
+    if (method == "traces.list") return object_result({{"runs", json::array()}, {"dropped_spans", 0}});
+    return fail(ErrorCode::kNotFound, "no traces of the environment " + project->environment + " are kept here", "Call a function or talk to an assistant first.");
+  }
+  if (!store) return fail(std::move(store.error()));
+  if (method == "traces.get") {
+    auto one = telemetry::trace_json(**store, std::string(string_or(*object, "id")));
+    if (!one) return fail(std::move(one.error()));
+    return object_result(*one);
+  }
+  telemetry::RunFilter filter;
+  filter.user = string_or(*object, "user");
+  filter.tenant = string_or(*object, "tenant");
+  filter.assistant = string_or(*object, "assistant");
+  filter.text = string_or(*object, "text");
+  const auto* failed = object->if_contains("failed");
+  filter.failed = failed && failed->is_bool() && failed->get_bool();
+  filter.since_ms = number_or(*object, "since_ms", filter.since_ms);
+  filter.until_ms = number_or(*object, "until_ms", filter.until_ms);
+  filter.limit = static_cast<int>(std::clamp<std::int64_t>(number_or(*object, "limit", filter.limit), 1, 10'000));
+  auto rows = (*store)->runs(filter);
+  if (!rows) return fail(std::move(rows.error()));
+  json::array list;
+  for (const auto& row : *rows) list.push_back(telemetry::to_json(row));
+  return object_result({{"runs", std::move(list)}, {"dropped_spans", (*store)->dropped().value_or(0)}});
 }
 
 Result<Payload> Engine::State::answer_memory(const std::string& method, const Payload& params, const CallContext& context,

@@ -12,7 +12,6 @@ namespace sabir::serve {
 namespace {
 
 constexpr std::size_t kMostName = 512;        // of a user, a tenant, a conversation
-constexpr std::size_t kMostRates = 50'000;
 constexpr std::chrono::seconds kKeysAtMostEvery{30};
 
 bool is_name(std::string_view text) {
@@ -97,6 +96,12 @@ trace::SpanContext span_of(const net::ServerRequest& request) {
   return span;
 }
 
+constexpr const char* kMcpPath = "/mcp";
+constexpr const char* kMetadata = "/.well-known/oauth-protected-resource";
+
+// "https://api.example", by the name that the client knows the server by.
+std::string base_of(const net::ServerRequest& request) { return (request.secure ? "https://" : "http://") + request.host; }
+
 Identity anyone(Identity who) {
   who.name = "anonymous";
   who.scopes.set();
@@ -154,6 +159,8 @@ std::expected<Identity, Server::State::Refusal> Server::State::identify(const ne
       who.scopes = scopes_of(token->scopes);
       who.context.user = token->user;
       who.context.tenant = token->tenant;
+      who.rate = token->rate;
+      who.at_once = token->at_once;
       return who;
     }
     auto claims = jwt->verify(text);
@@ -190,30 +197,43 @@ std::expected<Identity, Server::State::Refusal> Server::State::identify(const ne
   return anyone(std::move(who));
 }
 
-bool Server::State::within_rate(const Identity& who, const net::ServerRequest& request, int& wait_s) {
-  if (serving.per_minute <= 0) return true;
-  const auto now = std::chrono::steady_clock::now();
-  const double most = serving.per_minute;
+bool Server::State::admit(const Identity& who, const std::shared_ptr<net::Exchange>& exchange) {
+  const auto& rate = who.rate.count > 0 ? who.rate : serving.rate;
+  const int at_once = who.at_once > 0 ? who.at_once : serving.at_once;
+  if (rate.count <= 0 && at_once <= 0) return true;
   std::string key = who.name;
   key += '\n';
   key += who.context.tenant;
   key += '\n';
-  key += who.context.user.empty() && who.name == "anonymous" ? std::string(host_of(request.peer)) : who.context.user;
-  if (rates.size() >= kMostRates && !rates.contains(key)) {
-    // Whoever has not asked for a minute starts anew anyway.
-    std::erase_if(rates, [&](const auto& one) { return now - one.second.at > std::chrono::minutes(1); });
-    if (rates.size() >= kMostRates) rates.clear();
+  key += who.context.user.empty() && who.name == "anonymous" ? std::string(host_of(exchange->request().peer)) : who.context.user;
+  const auto verdict = limits.enter(key, rate, at_once, Limits::Clock::now());
+  if (rate.count > 0 && !verdict.too_many_at_once) {
+    // draft-ietf-httpapi-ratelimit-headers.
+    exchange->add_header("RateLimit-Policy", "\"caller\";q=" + std::to_string(rate.count) + ";w=" + std::to_string(rate.seconds));
+    exchange->add_header("RateLimit", "\"caller\";r=" + std::to_string(verdict.left) + ";t=" + std::to_string(verdict.wait_s));
   }
-  auto [found, fresh] = rates.try_emplace(std::move(key), Rate{most, now});
-  Rate& rate = found->second;
-  rate.left = std::min(most, rate.left + std::chrono::duration<double>(now - rate.at).count() * most / 60);
-  rate.at = now;
-  if (rate.left < 1) {
-    wait_s = static_cast<int>(std::ceil((1 - rate.left) * 60 / most));
-    return false;
+  if (verdict.admitted) {
+    if (at_once > 0) entered.emplace(&exchange->request(), std::move(key));
+    return true;
   }
-  rate.left -= 1;
-  return true;
+  auto response = refusal(exchange->request(), 429, verdict.too_many_at_once ? "more than " + std::to_string(at_once) + " requests of this caller at once" : "more requests than " + project::to_text(rate),
+                          "Try again in " + std::to_string(verdict.wait_s) + " s.");
+  response.headers.emplace_back("Retry-After", std::to_string(verdict.wait_s));
+  exchange->respond(std::move(response));
+  return false;
+}
+
+void Server::State::add_discovery() {
+  for (const bool of_mcp : {false, true}) {
+    const std::string resource = of_mcp ? kMcpPath : "";
+    add("GET", kMetadata + resource, "public", [this, resource](const std::shared_ptr<net::Exchange>& exchange, const Identity&) {
+      if (!jwt || exchange->request().host.empty()) return exchange->respond(refusal(exchange->request(), 404, "there is nothing at this path", "Without serve.jwt in sabir.yml no issuer's tokens are taken here."));
+      json::array scopes;
+      for (const auto& scope : project::kScopes) scopes.push_back(json::value(scope));
+      exchange->respond(json_response(json::object{{"resource", base_of(exchange->request()) + resource}, {"authorization_servers", {jwt->rules().issuer}}, {"bearer_methods_supported", {"header"}},
+                                                   {"scopes_supported", std::move(scopes)}, {"resource_name", project()->name}}));
+    });
+  }
 }
 
 void Server::State::let_in(std::string_view scope, const Handler& handler, std::shared_ptr<net::Exchange> exchange, bool again) {
@@ -227,7 +247,11 @@ void Server::State::let_in(std::string_view scope, const Handler& handler, std::
   const auto refuse = [&](int status, const std::string& detail, const std::string& hint) {
     auto response = refusal(exchange->request(), status, redact(detail), hint);
     if (status == 401) {
-      response.headers.emplace_back("WWW-Authenticate", exchange->request().header("authorization").empty() ? "Bearer" : "Bearer error=\"invalid_token\"");
+      std::string challenge = exchange->request().header("authorization").empty() ? "Bearer" : "Bearer error=\"invalid_token\"";
+      if (jwt && exchange->request().path == kMcpPath) {
+        challenge += std::string(challenge == "Bearer" ? " " : ", ") + "resource_metadata=\"" + base_of(exchange->request()) + kMetadata + kMcpPath + "\"";
+      }
+      response.headers.emplace_back("WWW-Authenticate", std::move(challenge));
       if (exchange->request().path == "/docs") response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"sabir: any name, the token as password\"");
     }
     exchange->respond(std::move(response));
@@ -235,8 +259,8 @@ void Server::State::let_in(std::string_view scope, const Handler& handler, std::
   if (!who) {
     if (who.error().unknown_key && !again) {
       // The issuer may have new keys. Nobody makes this server ask for them all the time.
-      const bool taken = elsewhere([self = shared_from_this(), scope = std::string(scope), handler, exchange] {
-        if (auto read = self->jwt->refresh(kKeysAtMostEvery); !read) log(LogLevel::kWarning, to_text(read.error()));
+      const bool taken = elsewhere([self = shared_from_this(), issuer = jwt, scope = std::string(scope), handler, exchange] {
+        if (auto read = issuer->refresh(kKeysAtMostEvery); !read) log(LogLevel::kWarning, to_text(read.error()));
         self->engine_.loop().post([self, scope, handler, exchange] { self->let_in(scope, handler, exchange, true); });
       });
       if (taken) return;
@@ -245,8 +269,8 @@ void Server::State::let_in(std::string_view scope, const Handler& handler, std::
   }
   if (jwt && jwt->is_stale() && !again) {
     // What is there is good until the new ones come.
-    elsewhere([self = shared_from_this()] {
-      if (auto read = self->jwt->refresh(kKeysAtMostEvery); !read) log(LogLevel::kWarning, to_text(read.error()));
+    elsewhere([issuer = jwt] {
+      if (auto read = issuer->refresh(kKeysAtMostEvery); !read) log(LogLevel::kWarning, to_text(read.error()));
     });
   }
   exchange->add_header("X-Sabir-Run-Id", who->context.run);
@@ -255,11 +279,9 @@ void Server::State::let_in(std::string_view scope, const Handler& handler, std::
   if (!who->context.user.empty()) exchange->note("user", who->context.user);
   if (!who->context.tenant.empty()) exchange->note("tenant", who->context.tenant);
   if (!who->may(scope)) return refuse(403, "the token '" + who->name + "' lacks the scope '" + std::string(scope) + "'", "Use a token that has it: sabir tokens add NAME --scopes " + std::string(scope));
-  if (int wait_s = 0; !within_rate(*who, exchange->request(), wait_s)) {
-    auto response = refusal(exchange->request(), 429, "more than " + std::to_string(serving.per_minute) + " requests a minute", "Try again in " + std::to_string(wait_s) + " s.");
-    response.headers.emplace_back("Retry-After", std::to_string(wait_s));
-    return exchange->respond(std::move(response));
-  }
+  // Its end has been told already, and would not be again.
+  if (again && exchange->gone()) return exchange->respond(net::problem(503, "the client has left"));
+  if (!admit(*who, exchange)) return;
   handler(std::move(exchange), *who);
 }
 

@@ -11,6 +11,24 @@ std::string text_of(const json::object& object, const char* name) { return std::
 
 }  // namespace
 
+Result<json::array> Server::State::approvals_of(const Identity& who, bool waiting) {
+  auto all = engine_.approvals(waiting);
+  if (!all || who.context.tenant.empty()) return all;
+  json::array mine;
+  for (auto& one : *all) {
+    if (text_of(one.as_object(), "tenant") == who.context.tenant) mine.push_back(std::move(one));
+  }
+  return mine;
+}
+
+Result<json::object> Server::State::decide_as(const Identity& who, const std::string& id, bool approve, const std::string& reason) {
+  auto all = engine_.approvals(false);
+  if (!all) return fail(std::move(all.error()));
+  const auto theirs = [&](const json::value& one) { return text_of(one.as_object(), "id") == id && text_of(one.as_object(), "tenant") != who.context.tenant; };
+  if (!who.context.tenant.empty() && std::any_of(all->begin(), all->end(), theirs)) return fail(ErrorCode::kNotFound, "there is no approval '" + id + "'");
+  return engine_.decide({id, approve, who.context.user.empty() ? who.name : who.context.user, reason});
+}
+
 void Server::State::add_runs() {
   const auto answer = [this](const std::shared_ptr<Exchange>& exchange, const Identity& who, std::function<void()> work) {
     const bool taken = run([span = who.span, work = std::move(work)] {
@@ -83,14 +101,9 @@ void Server::State::add_runs() {
       return exchange->respond(problem(Error(ErrorCode::kUsage, "all is 1 or left out"), who, exchange->request().path));
     }
     answer(exchange, who, [this, exchange, who] {
-      auto all = engine_.approvals(exchange->request().parameter("all").value_or("") != "1");
-      if (!all) return exchange->respond(problem(all.error(), who, exchange->request().path));
-      // Those of one's own tenant, where one belongs to one.
-      json::array mine;
-      for (auto& one : *all) {
-        if (who.context.tenant.empty() || text_of(one.as_object(), "tenant") == who.context.tenant) mine.push_back(std::move(one));
-      }
-      exchange->respond(json_response(json::object{{"approvals", std::move(mine)}}));
+      auto mine = approvals_of(who, exchange->request().parameter("all").value_or("") != "1");
+      if (!mine) return exchange->respond(problem(mine.error(), who, exchange->request().path));
+      exchange->respond(json_response(json::object{{"approvals", std::move(*mine)}}));
     });
   });
 
@@ -101,12 +114,7 @@ void Server::State::add_runs() {
     if (!body) return exchange->respond(problem(body.error(), who, exchange->request().path));
     answer(exchange, who, [this, exchange, who, asked = std::move(*body)] {
       const std::string id(exchange->request().capture("id"));
-      auto all = engine_.approvals(false);
-      const auto theirs = [&](const json::value& one) { return text_of(one.as_object(), "id") == id && text_of(one.as_object(), "tenant") != who.context.tenant; };
-      if (all && !who.context.tenant.empty() && std::any_of(all->begin(), all->end(), theirs)) all = fail(ErrorCode::kNotFound, "there is no approval '" + id + "'");
-      if (!all) return exchange->respond(problem(all.error(), who, exchange->request().path));
-      std::string by = who.context.user.empty() ? who.name : who.context.user;
-      auto done = engine_.decide({id, asked.at("approve").as_bool(), std::move(by), text_of(asked, "reason")});
+      auto done = decide_as(who, id, asked.at("approve").as_bool(), text_of(asked, "reason"));
       if (!done) return exchange->respond(problem(done.error(), who, exchange->request().path));
       // What the run answers is for those who asked for it.
       json::object out{{"approval", done->at("approval")}};

@@ -4,6 +4,7 @@
 #include <array>
 #include <ctime>
 #include <future>
+#include <thread>
 
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
@@ -24,6 +25,20 @@ std::string rfc3339_now() {
   const auto size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
   std::snprintf(text + size, sizeof text - size, ".%03dZ", static_cast<int>(ms % 1000));
   return text;
+}
+
+constexpr std::chrono::milliseconds kBetweenLooks{20};
+// A kept connection's chance to be told with an answer that the server ends.
+constexpr std::chrono::milliseconds kIdleAtEnd{500};
+constexpr std::chrono::milliseconds kIdleAtHandover{10'000};
+
+net::HttpLimits limits_of(const project::Serving& serving) {
+  net::HttpLimits out;
+  out.head_bytes = static_cast<std::size_t>(serving.head_bytes);
+  out.body_bytes = serving.body_bytes;
+  out.all_bodies = std::max<std::size_t>(out.all_bodies, 4 * serving.body_bytes);
+  out.connections = static_cast<std::size_t>(serving.connections);
+  return out;
 }
 
 std::string title_of(ErrorCode code) {
@@ -78,7 +93,7 @@ Result<json::object> object_of(const net::ServerRequest& request) {
 
 Server::State::State(runtime::Engine& e, project::Serving s, ServerOptions o)
     : engine_(e), serving(std::move(s)), options(std::move(o)), redactor(e.redactor()), tokens(e.project().state_dir()) {
-  if (serving.jwt) jwt.emplace(*serving.jwt, e.project().root);
+  if (serving.jwt) jwt = std::make_shared<Jwt>(*serving.jwt, e.project().root);
   if (options.access) access = std::make_unique<AccessLog>(options.access);
   auto opened = Answers::open(e.project().state_dir(), serving.keep_answers);
   if (opened) answers = std::move(*opened);
@@ -140,6 +155,10 @@ net::ServerResponse Server::State::refusal(const net::ServerRequest& request, in
 }
 
 void Server::State::finished(const net::HttpFinished& one) {
+  if (const auto counted = entered.find(&one.request); counted != entered.end()) {
+    limits.leave(counted->second);
+    entered.erase(counted);
+  }
   std::string_view route = "-";
   std::string_view function;
   for (const auto& [name, value] : one.notes) {
@@ -162,12 +181,36 @@ void Server::State::finished(const net::HttpFinished& one) {
   access->write(line + "}");
 }
 
+net::ServerResponse Server::State::readiness() {
+  // Who asks on a connection that was kept over a handover asks for the service, not for this process.
+  const bool is_ready = ready && (!draining || handed_over);
+  json::object body{{"status", is_ready ? "ready" : draining ? "draining" : "starting"}};
+  json::array languages;
+  {
+    const std::lock_guard lock(readiness_mutex);
+    for (const auto& line : prepared) {
+      json::object one{{"language", line.at("language")}, {"ok", line.at("ok")}};
+      if (const auto* sandbox = line.if_contains("sandbox")) one["sandbox"] = *sandbox;
+      // Anyone may ask this, and what a compiler says is for those who develop.
+      if (development() && !line.at("ok").as_bool()) one["message"] = redact(string_or(line, "message"));
+      languages.push_back(std::move(one));
+    }
+  }
+  if (!languages.empty()) body["languages"] = std::move(languages);
+  return json_response(std::move(body), is_ready ? 200 : 503);
+}
+
+void Server::State::await_workers(std::chrono::steady_clock::time_point deadline) {
+  while (!closed && std::chrono::steady_clock::now() < deadline) {
+    const auto pools = engine_.stats();
+    if (std::none_of(pools.begin(), pools.end(), [](const auto& pool) { return pool.second.starting > 0; })) return;
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
+
 void Server::State::add_operations() {
   add("GET", "/healthz", "public", [](const std::shared_ptr<net::Exchange>& exchange, const Identity&) { exchange->respond(json_response({{"status", "ok"}})); });
-  add("GET", "/readyz", "public", [this](const std::shared_ptr<net::Exchange>& exchange, const Identity&) {
-    if (ready && !draining) exchange->respond(json_response({{"status", "ready"}}));
-    else exchange->respond(json_response({{"status", draining ? "draining" : "starting"}}, 503));
-  });
+  add("GET", "/readyz", "public", [this](const std::shared_ptr<net::Exchange>& exchange, const Identity&) { exchange->respond(readiness()); });
   add("GET", "/metrics", "admin", [this](std::shared_ptr<net::Exchange> exchange, const Identity&) {
     // The engine is asked on its loop, and waited for elsewhere.
     const bool taken = elsewhere([self = shared_from_this(), exchange] {
@@ -207,17 +250,16 @@ Result<std::unique_ptr<Server>> Server::open(runtime::Engine& engine, project::S
   http.listen.port = s.serving.port;
   if (!s.serving.socket.empty()) http.listen.unix_path = (root / s.serving.socket).string();
   http.listen.descriptor = s.options.descriptor;
-  // What others on the network can reach has to know who asks. A socket that was handed over may be anything.
-  const bool near = s.options.descriptor < 0 && (!s.serving.socket.empty() || project::is_loopback_host(s.serving.host));
+  http.listen.owns_path = s.options.taken_over;
+  http.accept_later = s.options.accept_later;
+  // What others on the network can reach has to know who asks. A socket that a service manager gives may be anything.
+  const bool near = s.options.taken_over ? net::is_local_socket(s.options.descriptor) : s.options.descriptor < 0 && (!s.serving.socket.empty() || project::is_loopback_host(s.serving.host));
   if (!near && !s.asks_who()) {
     return fail(ErrorCode::kConfig, s.options.descriptor >= 0 ? "the inherited socket may be reached by others, and nobody has to prove who they are"
                                                               : "at " + s.serving.host + " others can reach this server, and nobody has to prove who they are",
                 "Make a token: sabir tokens add NAME --scopes functions --env " + engine.project().environment + "; or name an issuer in serve.jwt of sabir.yml; or serve 127.0.0.1 alone.");
   }
-  http.limits.head_bytes = static_cast<std::size_t>(s.serving.head_bytes);
-  http.limits.body_bytes = s.serving.body_bytes;
-  http.limits.all_bodies = std::max<std::size_t>(http.limits.all_bodies, 4 * s.serving.body_bytes);
-  http.limits.connections = static_cast<std::size_t>(s.serving.connections);
+  http.limits = limits_of(s.serving);
   http.hosts = s.serving.hosts;
   http.origins = s.serving.origins;
   if (!s.serving.certificate.empty()) {
@@ -245,13 +287,14 @@ Result<std::unique_ptr<Server>> Server::open(runtime::Engine& engine, project::S
   s.add_functions();
   s.add_rest();
   s.add_runs();
+  s.add_engine();
   s.add_documents();
+  s.add_discovery();
   for (const auto& plug : s.options.plugs) plug(s);
   s.router_now = std::make_shared<const net::Router>(s.router);
   auto opened = net::HttpServer::open(engine.loop(), std::move(http), std::move(s.router));
   if (!opened) return fail(std::move(opened.error()));
   s.http = std::move(*opened);
-  s.ready = true;
   return std::unique_ptr<Server>(new Server(std::move(state)));
 }
 
@@ -279,20 +322,94 @@ Server::~Server() {
 const std::string& Server::address() const { return state_->http->address(); }
 bool Server::asks_who() const { return state_->asks_who(); }
 
-Result<void> Server::reload() {
-  if (auto read = state_->tokens.reload(); !read) return read;
-  if (state_->jwt) {
-    if (auto read = state_->jwt->refresh(); !read) return read;
+Result<std::vector<std::string>> Server::reload() {
+  auto& s = *state_;
+  const auto& project = s.engine_.project();
+  if (auto read = s.tokens.reload(); !read) return fail(std::move(read.error()));
+  auto loaded = project::load(project.root, project.environment);
+  if (!loaded) return fail(std::move(loaded.error()));
+  auto next = std::move(loaded->serving);
+  std::shared_ptr<Jwt> issuer;
+  if (next.jwt) {
+    issuer = std::make_shared<Jwt>(*next.jwt, project.root);
+    if (auto read = issuer->refresh(); !read) return fail(std::move(read.error()));
   }
-  return state_->http->renew_certificate();
+  if (auto renewed = s.http->renew_certificate(); !renewed) return fail(std::move(renewed.error()));
+  std::vector<std::string> kept;
+  const auto& opened = project.serving;
+  for (const auto& [name, changed] : {std::pair("host", next.host != opened.host), std::pair("port", next.port != opened.port), std::pair("socket", next.socket != opened.socket),
+                                      std::pair("tls", next.certificate != opened.certificate || next.key != opened.key), std::pair("limits.keep_answers", next.keep_answers != opened.keep_answers)}) {
+    if (changed) kept.emplace_back(name);
+  }
+  std::promise<void> done;
+  s.engine_.loop().post([&] {
+    // Where it listens is as it was.
+    next.host = s.serving.host;
+    next.port = s.serving.port;
+    next.socket = s.serving.socket;
+    next.certificate = s.serving.certificate;
+    next.key = s.serving.key;
+    s.serving = std::move(next);
+    s.jwt = issuer;
+    s.http->change(limits_of(s.serving), s.serving.hosts, s.serving.origins);
+    done.set_value();
+  });
+  done.get_future().wait();
+  return kept;
 }
 
-void Server::drain(std::function<void()> done) {
+int Server::descriptor() const { return state_->http->descriptor(); }
+
+void Server::accept() { state_->http->accept(); }
+
+void Server::prepare(std::function<void(std::vector<json::object>)> done) {
+  const auto deadline = std::chrono::steady_clock::now() + state_->serving.start;
+  struct Once {
+    std::atomic<bool> told{false};
+    std::function<void(std::vector<json::object>)> done;
+  };
+  auto once = std::make_shared<Once>();
+  once->done = std::move(done);
+  const auto tell = [s = state_.get(), once](std::vector<json::object> report) {
+    if (once->told.exchange(true)) return;
+    std::vector<json::object> failed;
+    for (const auto& line : report) {
+      if (!line.at("ok").as_bool()) failed.push_back(line);
+    }
+    {
+      const std::lock_guard lock(s->readiness_mutex);
+      s->prepared = std::move(report);
+    }
+    s->ready = true;
+    once->done(std::move(failed));
+  };
+  state_->engine_.prepare([weak = state_->weak_from_this(), tell, deadline](std::vector<json::object> report) {
+    const auto s = weak.lock();
+    if (!s) return;
+    s->run([raw = s.get(), tell, deadline, report = std::move(report)] {
+      raw->await_workers(deadline);
+      if (!raw->closed) tell(report);
+    });
+  });
+  state_->engine_.loop().after(state_->serving.start, [weak = state_->weak_from_this(), once, tell] {
+    const auto s = weak.lock();
+    if (!s || once->told) return;
+    s->run([tell] { tell({json::object{{"language", "*"}, {"ok", false}, {"message", "languages are still being built or started; they are served as they come"}}}); });
+  });
+}
+
+void Server::drain(Why why, std::function<void()> done) {
+  const bool handed_over = why == Why::kHandover;
+  if (handed_over) {
+    state_->handed_over = true;
+    state_->http->hand_over();
+  }
   state_->draining = true;
   state_->engine_.loop().post([s = state_] {
     for (const auto& task : s->drains) task();
   });
-  state_->http->drain(state_->serving.drain, std::move(done));
+  // Half of the time at most, so that the rest is left for what comes in it.
+  state_->http->drain(state_->serving.drain, handed_over ? std::min(kIdleAtHandover, state_->serving.drain / 2) : kIdleAtEnd, std::move(done));
 }
 
 }  // namespace sabir::serve

@@ -12,6 +12,7 @@
 #include "access_log.h"
 #include "answers.h"
 #include "jwt.h"
+#include "caller_limits.h"
 #include "metrics.h"
 #include "sabir/secrets/redactor.h"
 #include "sabir/serve/server.h"
@@ -49,8 +50,8 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   };
   std::expected<Identity, Refusal> identify(const net::ServerRequest& request);
   void let_in(std::string_view scope, const Handler& handler, std::shared_ptr<net::Exchange> exchange, bool again);
-  // False when the caller has asked too often; `wait` is when it may again.
-  bool within_rate(const Identity& who, const net::ServerRequest& request, int& wait_s);
+  // Whether the caller's limits let it in; else it has been answered.
+  bool admit(const Identity& who, const std::shared_ptr<net::Exchange>& exchange);
   bool asks_who();
   bool development() { return project()->environment == "development"; }
 
@@ -59,7 +60,16 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   void add_functions();    // rest.cc
   void add_rest();         // prompts, assistants, memory
   void add_runs();         // runs of assistants, approvals
+  void add_engine();       // requests of `sabir --engine` (engine_requests.cc)
   void add_documents();    // openapi.json, docs
+  void add_discovery();    // where MCP's clients get tokens (RFC 9728); identity.cc
+  net::ServerResponse readiness();
+  // Approvals as far as they are who's to see and decide: those of one's own tenant, where one belongs to one. Block.
+  Result<json::array> approvals_of(const Identity& who, bool waiting);
+  // As runtime::Engine::decide().
+  Result<json::object> decide_as(const Identity& who, const std::string& id, bool approve, const std::string& reason);
+  // A thread of `runs`: until workers are up, or it is too late.
+  void await_workers(std::chrono::steady_clock::time_point deadline);
   void finished(const net::HttpFinished& one);
 
   runtime::Engine& engine_;
@@ -69,26 +79,26 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   net::Router router;                   // while routes are added
   std::shared_ptr<const net::Router> router_now;
   Tokens tokens;
-  std::optional<Jwt> jwt;
+  std::shared_ptr<Jwt> jwt;             // null: none; replaced on the loop
   std::unique_ptr<Answers> answers;     // null: it cannot be opened, which who asks for it is told
   Error answers_error;
   Metrics metrics;
   std::unique_ptr<AccessLog> access;
   std::atomic<bool> ready{false};
   std::atomic<bool> draining{false};
+  std::atomic<bool> handed_over{false};
+  std::mutex readiness_mutex;
+  std::vector<json::object> prepared;   // as Engine::prepare() tells it, once it has
   std::vector<std::function<void()>> drains;
   std::atomic<bool> has_asked{false};    // callers have had to prove who they are
   // The OpenAPI document, and what it was made of.
   std::mutex document_mutex;
   std::shared_ptr<const std::string> document;
   std::tuple<std::shared_ptr<const functions::Registry>, std::shared_ptr<const project::Project>, bool> documented;
-  struct Rate {
-    double left = 0;
-    std::chrono::steady_clock::time_point at;
-  };
-  std::unordered_map<std::string, Rate> rates;  // by caller; the loop's
+  Limits limits;                                                          // the loop's, as the next
+  std::unordered_map<const net::ServerRequest*, std::string> entered;    // requests that limits counts, with whose they are
   std::unique_ptr<net::HttpServer> http;
-  bool closed = false;                  // jobs takes nothing more; the loop's
+  std::atomic<bool> closed{false};      // jobs takes nothing more; set on the loop
   std::vector<std::function<void()>> closers;
   std::vector<std::pair<std::string, RefusalForm>> refusal_forms;
   std::unique_ptr<runtime::Jobs> jobs = std::make_unique<runtime::Jobs>(8, 4096);

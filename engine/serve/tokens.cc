@@ -80,6 +80,8 @@ Result<std::vector<Token>> read(const fs::path& file) {
     token.tenant = string_or(object, "tenant");
     token.created_ms = number(object, "created_ms");
     token.expires_ms = number(object, "expires_ms");
+    token.rate = project::parse_rate(string_or(object, "rate")).value_or(project::Rate{});
+    token.at_once = static_cast<int>(std::clamp<std::int64_t>(number(object, "at_once"), 0, 100'000));
     if (const auto* scopes = object.if_contains("scopes"); scopes && scopes->is_array()) {
       for (const auto& scope : scopes->get_array()) {
         if (scope.is_string()) token.scopes.emplace_back(scope.get_string());
@@ -129,6 +131,8 @@ json::object to_json(const Token& token) {
   for (const auto& scope : token.scopes) scopes.push_back(json::value(scope));
   json::object out{{"id", token.id}, {"name", token.name}, {"scopes", std::move(scopes)}, {"user", token.user}, {"tenant", token.tenant}, {"created_ms", token.created_ms}};
   if (token.expires_ms != 0) out["expires_ms"] = token.expires_ms;
+  if (token.rate.count > 0) out["rate"] = project::to_text(token.rate);
+  if (token.at_once > 0) out["at_once"] = token.at_once;
   return out;
 }
 

@@ -123,7 +123,71 @@ json::object to_json(const StoredSpan& span) {
                    {"attributes", span.attributes},
                    {"events", span.events}};
   if (!span.error.empty()) out["error"] = {{"type", span.error}, {"message", span.message}};
+  if (span.root) out["root"] = true;
   if (!span.texts.empty()) out["texts"] = span.texts;
+  return out;
+}
+
+namespace {
+
+std::int64_t whole_of(const json::object& object, const char* key) {
+  const auto* value = object.if_contains(key);
+  return value && value->is_number() ? static_cast<std::int64_t>(std::llround(value->to_number<double>())) : 0;
+}
+
+// A number of thousands, or of billions, as to_json() divides it.
+std::int64_t times(const json::object& object, const char* key, double factor) {
+  const auto* value = object.if_contains(key);
+  return value && value->is_number() ? static_cast<std::int64_t>(std::llround(value->to_number<double>() * factor)) : 0;
+}
+
+}  // namespace
+
+RunRow run_row_of(const json::object& row) {
+  RunRow out;
+  for (const auto& [key, text] : {std::pair("trace", &out.trace), std::pair("run", &out.run), std::pair("name", &out.name), std::pair("operation", &out.operation), std::pair("error", &out.error),
+                                  std::pair("user", &out.user), std::pair("tenant", &out.tenant), std::pair("conversation", &out.conversation)}) {
+    *text = string_or(row, key);
+  }
+  out.begun_us = whole_of(row, "begun_ms") * 1000;
+  out.ended_us = out.begun_us + times(row, "duration_ms", 1000);
+  out.spans = whole_of(row, "spans");
+  out.input_tokens = whole_of(row, "input_tokens");
+  out.output_tokens = whole_of(row, "output_tokens");
+  out.nusd = times(row, "cost_usd", 1e9);
+  return out;
+}
+
+StoredSpan stored_span_of(const json::object& span) {
+  StoredSpan out;
+  out.span = string_or(span, "span");
+  out.parent = string_or(span, "parent");
+  out.root = span.contains("root");
+  out.name = string_or(span, "name");
+  out.operation = string_or(span, "operation");
+  out.begun_us = whole_of(span, "begun_us");
+  out.ended_us = out.begun_us + times(span, "duration_ms", 1000);
+  if (const auto* error = span.if_contains("error"); error && error->is_object()) {
+    out.error = string_or(error->get_object(), "type");
+    out.message = string_or(error->get_object(), "message");
+  }
+  if (const auto* value = span.if_contains("attributes"); value && value->is_object()) out.attributes = value->get_object();
+  if (const auto* value = span.if_contains("events"); value && value->is_array()) out.events = value->get_array();
+  if (const auto* value = span.if_contains("texts"); value && value->is_object()) out.texts = value->get_object();
+  return out;
+}
+
+Result<json::object> trace_json(TraceStore& store, const std::string& id) {
+  auto trace = store.find(id);
+  if (!trace) return fail(std::move(trace.error()));
+  auto spans = store.spans(*trace);
+  if (!spans) return fail(std::move(spans.error()));
+  auto run = store.run(*trace);
+  if (!run && run.error().code != ErrorCode::kNotFound) return fail(std::move(run.error()));
+  json::array list;
+  for (const auto& span : *spans) list.push_back(to_json(span));
+  json::object out = run ? to_json(*run) : json::object{{"trace", *trace}};
+  out["span_list"] = std::move(list);
   return out;
 }
 

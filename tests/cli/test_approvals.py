@@ -218,6 +218,28 @@ def test_a_run_that_was_decided_while_no_engine_lived_goes_on_when_one_does(mach
         server.stop()
 
 
+def test_how_long_a_call_waits_is_the_project_s_to_say(machine, project):
+    config = project / "sabir.yml"
+    config.write_text(config.read_text() + "approvals: {expire: 2s}\n")
+    server = Served(machine, project)
+    try:
+        waiting = ask(server, "charge me").json["waiting"][0]
+        assert waiting["expires_ms"] - waiting["asked_ms"] == 2000
+        until = time.monotonic() + 30
+        while server.ask("GET", "/runs/" + waiting["run"]).json["status"] != "finished" and time.monotonic() < until:
+            time.sleep(0.2)
+        assert "nobody has allowed" in server.ask("GET", "/runs/" + waiting["run"]).json["output"]["content"]
+        assert machine.sabir("approvals", "list", "--all", "--json", cwd=project).json["approvals"][0]["state"] == "expired"
+    finally:
+        server.stop()
+    for wrong in ("soon", "0", "4000d", "10ms"):
+        config.write_text("approvals: {expire: %s}\n" % wrong)
+        done = machine.sabir("approvals", "list", cwd=project)
+        assert done.code == 1 and "sabir.yml:1" in done.err and "24h" in done.err, done
+    config.write_text("approvals: {expire: 14d}\n")
+    assert machine.sabir("approvals", "list", cwd=project).code == 0
+
+
 @pytest.mark.parametrize("rule, said", [('{"bank.refund": "amount >"}', "no expression"), ('{"bank.refnd": True}', "bank.refnd"), ('["bank.refund"]', "mapping"), ('{"bank.refund": 5}', "neither true")])
 def test_a_wrong_rule_says_what_to_write(machine, project, rule, said):
     file = project / "assistants/python/cashier.py"

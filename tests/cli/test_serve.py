@@ -210,7 +210,8 @@ def test_prompts_assistants_and_memory(served):
 
 def test_health_and_metrics(served):
     assert served.ask("GET", "/healthz").json == {"status": "ok"}
-    assert served.ask("GET", "/readyz").json == {"status": "ready"}
+    state = served.ask("GET", "/readyz").json
+    assert state["status"] == "ready" and sorted((one["language"], one["ok"]) for one in state["languages"]) == [("cpp", True), ("python", True), ("ruby", True)]
     text = served.ask("GET", "/metrics").body
     assert re.search(r'sabir_http_requests_total\{method="POST",route="/functions/\{address\.\.\.\}",function="cpp/numbers\.add",status="200"\} \d+', text)
     assert re.search(r'sabir_workers\{pool="python"\} \d+', text)

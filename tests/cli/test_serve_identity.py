@@ -1,7 +1,11 @@
 """Who may call what `sabir serve` serves, and what may be reached: tokens, JWTs, a proxy's headers, exposure."""
 import base64
+import concurrent.futures
+import http.server
 import json
+import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -315,3 +319,125 @@ def test_a_caller_may_ask_so_often(machine):
         assert server.ask("GET", "/functions", token=two).status == 200
     finally:
         server.stop()
+
+
+def test_a_token_may_have_limits_of_its_own(machine):
+    project = write_project(machine.folder / "own_rate", "serve: {limits: {rate: 2/h, at_once: 50}}\n", languages="python")
+    common = token_of(machine, project, "common", "--scopes", "functions")
+    often = token_of(machine, project, "often", "--scopes", "functions", "--rate", "1000/s")
+    few = token_of(machine, project, "few", "--scopes", "functions", "--rate", "1000/s", "--at-once", "2")
+    for wrong in (["--rate", "often"], ["--rate", "0/s"], ["--at-once", "0"]):
+        assert machine.sabir("tokens", "add", "wrong", "--scopes", "functions", *wrong, cwd=project).code == 2
+    listed = machine.sabir("tokens", "list", cwd=project).out
+    assert "1000/s" in listed and "2 at once" in listed
+    server = Served(machine, project)
+    try:
+        answers = [server.ask("GET", "/functions", token=common) for _ in range(3)]
+        assert [answer.status for answer in answers] == [200, 200, 429]
+        assert answers[0].headers["RateLimit-Policy"] == '"caller";q=2;w=3600' and answers[0].headers["RateLimit"].startswith('"caller";r=1;t=')
+        assert int(answers[2].headers["Retry-After"]) > 60 and answers[2].json["detail"] == "more requests than 2/h"
+        assert {server.ask("GET", "/functions", token=often).status for _ in range(20)} == {200}
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            statuses = [answer.status for answer in pool.map(lambda _: server.call("notes.slow", {"seconds": 0.7}, token=few), range(6))]
+        assert sorted(statuses) == [200, 200, 429, 429, 429, 429]
+        assert server.call("notes.slow", {"seconds": 0}, token=few).status == 200, "what has ended counts no more"
+        # A client that leaves leaves its place.
+        head = "POST /functions/notes.slow HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n" % few
+        for _ in range(4):
+            server.raw(head.encode() + b'{"seconds": 30}', read=False)
+        until = time.monotonic() + 10
+        while server.call("notes.slow", {"seconds": 0}, token=few).status != 200:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    finally:
+        server.stop()
+
+
+def test_serve_is_read_again_at_a_reload(machine):
+    project = write_project(machine.folder / "again", "serve: {limits: {rate: 100/s}}\n", languages="python")
+    server = Served(machine, project)
+    try:
+        page = {"Origin": "https://app.example"}
+        assert server.ask("GET", "/functions", headers=page).status == 403
+        assert server.ask("GET", "/functions").headers["RateLimit-Policy"] == '"caller";q=100;w=1'
+        config = project / "sabir.yml"
+        config.write_text("languages: [python]\nserve:\n  cors: [https://app.example]\n  hosts: [api.example, localhost]\n  port: 9999\n  limits: {rate: 7/min, body: 1MB}\n")
+        server.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while True:
+            answer = server.ask("GET", "/functions", headers={**page, "Host": "api.example"})
+            if answer.status == 200:
+                break
+            assert time.monotonic() < until, answer
+            time.sleep(0.05)
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example" and answer.headers["RateLimit-Policy"] == '"caller";q=7;w=60'
+        assert server.call("notes.shorten", '{"text": "%s"}' % ("a" * 2_000_000), headers={"Host": "localhost"}).status == 413
+        assert server.ask("GET", "/healthz").status == 421, "127.0.0.1 is no longer among the hosts"
+        while not any("port of sabir.yml's serve changed" in line for line in server.errors):
+            assert time.monotonic() < until, server.errors
+            time.sleep(0.05)
+        config.write_text("serve: {limits: {rate: often}}\n")
+        server.process.send_signal(signal.SIGHUP)
+        while not any("sabir.yml:1" in line for line in server.errors):
+            assert time.monotonic() < until, server.errors
+            time.sleep(0.05)
+        assert server.ask("GET", "/healthz", headers={"Host": "api.example"}).status == 200, "what was there is kept"
+    finally:
+        server.stop()
+
+
+def test_keys_come_over_http_and_clients_are_told_of_the_issuer(machine, tmp_path):
+    first, second = Issuer(tmp_path, "ES256", "one"), Issuer(tmp_path, "EdDSA", "two")
+    published, asked = [first.jwk()], []
+
+    class Keys(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = json.dumps({"keys": published}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/jwk-set+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    keys = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+    threading.Thread(target=keys.serve_forever, daemon=True).start()
+    config = "serve:\n  jwt: {jwks: 'http://127.0.0.1:%d/jwks.json', issuer: 'https://login.example/', audience: notes, granted: [functions, mcp]}\n" % keys.server_port
+    project = write_project(machine.folder / "jwks", config, languages="python")
+    server = None
+    try:
+        server = Served(machine, project)
+        claims = {"iss": "https://login.example/", "aud": "notes", "exp": int(time.time()) + 600, "sub": "ada"}
+        assert server.call("notes.who", token=first.sign(claims)).json["user"] == "ada" and asked == ["/jwks.json"]
+        # Keys that are not known are asked for, but not all the time.
+        published.append(second.jwk())
+        for _ in range(5):
+            assert server.call("notes.who", token=second.sign(claims)).status == 401
+        assert len(asked) == 1, "they were read a moment ago"
+        server.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while server.call("notes.who", token=second.sign(claims)).status != 200:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        base = server.address
+        for path, resource in (("", ""), ("/mcp", "/mcp")):
+            told = server.ask("GET", "/.well-known/oauth-protected-resource" + path)
+            assert told.status == 200 and told.json["resource"] == base + resource and told.json["authorization_servers"] == ["https://login.example/"]
+        refused = server.ask("POST", "/mcp", {}, headers={"Accept": "application/json, text/event-stream"})
+        assert refused.status == 401 and refused.headers["WWW-Authenticate"] == 'Bearer resource_metadata="%s/.well-known/oauth-protected-resource/mcp"' % base
+        refused = server.ask("POST", "/mcp", {}, token=second.sign(dict(claims, exp=1)))
+        assert refused.status == 401 and refused.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token", resource_metadata="')
+        assert server.ask("GET", "/functions").headers["WWW-Authenticate"] == "Bearer"
+    finally:
+        if server:
+            server.stop()
+        keys.shutdown()
+        keys.server_close()
+    plain = Served(machine, write_project(machine.folder / "no_jwt", languages="python"))
+    try:
+        assert plain.ask("GET", "/.well-known/oauth-protected-resource").status == 404
+    finally:
+        plain.stop()

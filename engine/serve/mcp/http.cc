@@ -123,6 +123,17 @@ McpHttp::~McpHttp() {
   shut_down();
 }
 
+void McpHttp::drain() {
+  for (auto* clients : {&sessions_, &stateless_}) {
+    for (const auto& [key, client] : std::map(*clients)) {
+      client->server.end_listening();
+      const auto own = client->streams.find(0);
+      if (own == client->streams.end() || !own->second.http) continue;
+      std::exchange(own->second.http, nullptr)->end();
+    }
+  }
+}
+
 void McpHttp::shut_down() {
   for (auto* clients : {&sessions_, &stateless_}) {
     const auto all = std::move(*clients);

@@ -33,6 +33,8 @@ class McpHttp {
 
   // One request, by whoever `context` says; `name` is the name under which they have proved it.
   void handle(const std::shared_ptr<net::Exchange>& exchange, const CallContext& context, const std::string& name);
+  // Ends what would go on by itself: those who listen for changes, and streams of sessions that no request belongs to.
+  void drain();
   // Ends sessions and listeners.
   void shut_down();
   std::size_t sessions() const { return sessions_.size(); }

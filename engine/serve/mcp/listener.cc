@@ -56,7 +56,7 @@ Result<std::unique_ptr<McpListener>> McpListener::open(runtime::Engine& engine, 
 McpListener::~McpListener() {
   auto drained = std::make_shared<std::promise<void>>();
   on_loop(state_->engine, [this] { state_->mcp->shut_down(); });
-  state_->server->drain(kDrain, [drained] { drained->set_value(); });
+  state_->server->drain(kDrain, std::chrono::milliseconds(500), [drained] { drained->set_value(); });
   drained->get_future().wait_for(kDrain + std::chrono::seconds(1));
   on_loop(state_->engine, [this] {
     state_->server.reset();
@@ -77,7 +77,7 @@ void plug_mcp(App& app) {
   for (const char* method : {"POST", "GET", "DELETE"}) {
     app.add(method, "/mcp", "mcp", [mcp](const std::shared_ptr<net::Exchange>& exchange, const Identity& who) { mcp->handle(exchange, who.context, who.name); });
   }
-  app.when_draining([mcp] { mcp->shut_down(); });
+  app.when_draining([mcp] { mcp->drain(); });
 }
 
 std::string McpListener::address() const { return state_->server->address() + "/mcp"; }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "sabir/functions/provider.h"
 #include "sabir/functions/registry.h"
 #include "sabir/languages/languages.h"
 #include "sabir/net/loop.h"
@@ -81,6 +82,7 @@ struct Setup {
   std::vector<project::Language> languages;
   std::filesystem::path build_cache;                       // objects and programs of compiled languages
   EffectLog* effects = nullptr;                            // null: effects are not recorded
+  Provider* provider = nullptr;                            // null: there are the sources' functions alone
   trace::Tracer* tracer = nullptr;                         // null: calls are not traced
   std::function<void(std::function<void()>)> background;   // runs blocking work elsewhere
   workers::RequestHandler requests;                        // what workers ask of the engine

@@ -37,6 +37,20 @@ struct Unavailable {
   std::string language;
   std::string name;          // "" = the whole file
   Error error;               // why, with file:line
+  std::string address = {};  // of what is no definition in a file; with a "." at its end, of everything below it
+};
+
+// What a provider (provider.h) has besides the project's sources.
+struct ProvidedFunction {
+  std::string address;
+  project::SourceFile source;
+  schema::FunctionSchema schema;
+};
+struct Provided {
+  std::vector<ProvidedFunction> functions;  // after those of the sources, which keep their addresses
+  std::vector<Unavailable> unavailable;
+  Inputs inputs;
+  bool settled = true;
 };
 
 struct Assistant {
@@ -52,7 +66,8 @@ class Registry {
  public:
   // The functions of the languages in `frozen` stay as `previous` has them, whatever the sources say now.
   static std::shared_ptr<const Registry> build(const project::Project& project, const std::vector<project::Language>& languages,
-                                               const Registry* previous = nullptr, const std::set<std::string>& frozen = {});
+                                               const Registry* previous = nullptr, const std::set<std::string>& frozen = {},
+                                               const Provided* provided = nullptr);
   // The same with these functions disabled, and no others.
   static std::shared_ptr<const Registry> with_disabled(std::shared_ptr<const Registry> registry, const DisabledFunctions::ByAddress& disabled);
   // The files that read well in `previous` and do not now, by language.
@@ -82,6 +97,7 @@ class Registry {
   // `first` has the index of the first function of each address.
   void add_file(const project::SourceFile& source, schema::Description description, std::unordered_map<std::string, std::size_t>& first);
   bool is_exposed(const project::SourceFile& source, const std::string& address, const schema::FunctionSchema& function);
+  void add_provided(const Provided& provided, std::unordered_map<std::string, std::size_t>& first);
   void tell_unmatched(const project::Project& project);
   void name_tools();
 

@@ -178,6 +178,8 @@ class Server {
   void updated(const std::string& uri);
   // Ends what is open; subscriptions are told.
   void shut_down();
+  // Answers those who listen for changes, and goes on with everything else.
+  void end_listening();
 
   bool has_session() const { return session_revision_.has_value(); }
   std::optional<Revision> session_revision() const { return session_revision_; }

@@ -26,6 +26,7 @@ struct HttpListen {
   std::string unix_path;
   unsigned unix_mode = 0600;
   int descriptor = -1;
+  bool owns_path = false;          // the file of a Unix socket given as `descriptor` is removed when the server ends
 };
 
 struct HttpLimits {
@@ -63,6 +64,7 @@ struct HttpServerOptions {
   // Sees each answer's head before it goes out.
   std::function<void(const ServerRequest&, ServerResponse&)> decorate;
   std::function<void(const HttpFinished&)> finished;
+  bool accept_later = false;                        // takes no connections before accept()
 };
 
 struct HttpCounts {
@@ -86,11 +88,17 @@ class HttpServer {
   HttpCounts counts() const;
 
   void replace(Router router);                      // from the next request on
+  // From the next request on; as HttpServerOptions has them. The loop's thread.
+  void change(const HttpLimits& limits, std::vector<std::string> hosts, std::vector<std::string> origins);
   // Reads certificate and key again, for connections to come.
   Result<void> renew_certificate();
+  void accept();                                    // from now on, after HttpServerOptions::accept_later
   // Takes no more connections, answers what runs and what comes on kept connections with Connection: close, and calls `done` on the
-  // loop when all are closed, or after `most`, by force.
-  void drain(std::chrono::milliseconds most, std::function<void()> done);
+  // loop when all are closed, or after `most`, by force. Kept connections without a request are closed after `idle`: a client that asks at
+  // that very moment gets no answer, so there is a while in which it is told.
+  void drain(std::chrono::milliseconds most, std::chrono::milliseconds idle, std::function<void()> done);
+  // Another process has the listening socket too, and the file of a Unix socket is its to remove. Before drain().
+  void hand_over();
 
   struct State;
 
@@ -98,6 +106,9 @@ class HttpServer {
   explicit HttpServer(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };
+
+// Whether a listening socket can be reached from this machine alone: the loopback, a Unix socket.
+bool is_local_socket(int fd);
 
 // The sockets of systemd's LISTEN_FDS that are meant for this process; closed in programs it starts. Empties the variables.
 std::vector<int> inherited_sockets();

@@ -35,6 +35,10 @@ class SseParser {
   // after the last data line are common enough that it is given out here.
   std::optional<SseEvent> finish();
 
+  // The last id seen, of events without data too, and the pause in milliseconds that the server wants before another try.
+  const std::string& last_id() const { return id_; }
+  std::optional<int> retry_ms() const { return retry_ms_; }
+
  private:
   void take_line(std::string_view line, std::vector<SseEvent>& out);
   void dispatch(std::vector<SseEvent>& out);
@@ -44,6 +48,7 @@ class SseParser {
   std::string type_;
   std::string data_;
   std::string id_;
+  std::optional<int> retry_ms_;
   bool has_data_ = false;
   bool after_cr_ = false;
   bool at_start_ = true;

@@ -3,6 +3,7 @@
 // Threads: immutable after load(); share by std::shared_ptr<const Project>. The functions may be called from any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -17,6 +18,7 @@
 #include "sabir/base/inputs.h"
 #include "sabir/base/json.h"
 #include "sabir/project/environment.h"
+#include "sabir/project/mcp_servers.h"
 #include "sabir/project/mcp_settings.h"
 #include "sabir/project/origin.h"
 #include "sabir/project/serving.h"
@@ -152,8 +154,10 @@ struct Project {
   std::vector<IsolationRule> isolation;      // the most specific first
   Tracing tracing;
   McpSettings mcp;
+  std::vector<McpServer> mcp_servers;         // of config/mcp.yml, in its order
   Serving serving;
   Exposure exposure;
+  std::chrono::milliseconds approval_time{std::chrono::hours(24)};  // sabir.yml's `approvals.expire`: how long a call waits for a person's word
   int timeout_ms = 0;                        // of one call; 0 = the engine's default
   int test_timeout_ms = 0;                   // of one suite of `sabir test`; 0 = its default
   json::object config;                       // sabir.yml as JSON, after checks
@@ -189,6 +193,8 @@ Result<Language> load_language(const std::filesystem::path& folder);
 // "250ms", "30s", "5m", "1h" or a bare number of seconds, in milliseconds; nullopt for anything else, for zero and for
 // more than a day.
 std::optional<int> parse_duration_ms(std::string_view text);
+// The same, or days: "90d", up to ten years.
+std::optional<std::int64_t> parse_span_ms(std::string_view text);
 
 // "512MB", "1.5GB", "64KB" (powers of 1024) or a bare number of bytes; nullopt for anything else and below 1 MB.
 std::optional<std::uint64_t> parse_bytes(std::string_view text);
@@ -201,10 +207,11 @@ using Positions = std::map<std::string, std::pair<int, int>>;
 // ${NAME:-default} is filled in from the process's environment before a plain scalar's type is decided ($${ is a literal
 // ${). Anchors, aliases and merge keys work, with bounds on depth (64), size (1 MiB) and what aliases may grow it to.
 // Errors: kConfig at file:line:column.
-Result<json::value> parse_yaml(std::string_view text, const std::string& file, Positions* positions = nullptr);
+enum class SecretNames { kRefused, kKept };  // whether ${secret:NAME} stays as it is, for whoever knows secrets
+Result<json::value> parse_yaml(std::string_view text, const std::string& file, Positions* positions = nullptr, SecretNames secrets = SecretNames::kRefused);
 
 // parse_yaml of a file; errors show its path from the project's root where it lies in one. Errors: kNotFound, kIo, kConfig.
-Result<json::value> read_yaml(const std::filesystem::path& path, Positions* positions = nullptr);
+Result<json::value> read_yaml(const std::filesystem::path& path, Positions* positions = nullptr, SecretNames secrets = SecretNames::kRefused);
 
 // (line, column) of `pointer` or of its nearest ancestor that has one; (0, 0) when there is none.
 std::pair<int, int> position_of(const Positions& positions, std::string pointer);

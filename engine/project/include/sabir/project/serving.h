@@ -31,6 +31,16 @@ struct ProxyRules {
   std::vector<std::string> scopes;           // that its callers have
 };
 
+// So many requests in so many seconds, of one caller; count 0 = no bound.
+struct Rate {
+  int count = 0;
+  int seconds = 60;
+  bool operator==(const Rate&) const = default;
+};
+// "10/s", "600/min", "5000/h": 1 to 10,000,000; nullopt for anything else.
+std::optional<Rate> parse_rate(std::string_view text);
+std::string to_text(const Rate& rate);
+
 // sabir.yml's `serve`, as it holds for the environment.
 struct Serving {
   std::string host = "127.0.0.1";
@@ -46,9 +56,11 @@ struct Serving {
   int head_bytes = 32768;
   int connections = 16384;
   int running = 4096;                        // requests at once
-  int per_minute = 0;                        // requests of one caller; 0 = no bound
+  Rate rate;                                 // of one caller
+  int at_once = 0;                           // requests of one caller; 0 = no bound
   std::chrono::milliseconds timeout{600'000};      // of a request, whatever its function may take
   std::chrono::milliseconds drain{30'000};
+  std::chrono::milliseconds start{300'000};        // in which languages are built and warm before it is ready anyway
   std::chrono::milliseconds keep_answers{86'400'000};  // under an Idempotency-Key
 };
 
@@ -70,7 +82,7 @@ struct Exposure {
 };
 
 // What tokens, JWTs and proxies allow.
-inline constexpr std::string_view kScopes[] = {"functions", "prompts", "memory", "assistants", "approvals", "mcp", "model", "admin"};
+inline constexpr std::string_view kScopes[] = {"functions", "prompts", "memory", "assistants", "approvals", "mcp", "model", "admin", "engine"};
 bool is_scope(std::string_view name);
 
 // Whether this machine alone can reach it: a name or an address of the loopback.

@@ -194,6 +194,11 @@ class Engine {
   void serve(int in_fd, int out_fd, std::function<void()> closed);
   // Listens on the project's socket, publishes engine.json, and from then on serves what is saved. Errors: kExists, kIo.
   Result<void> listen();
+  // Another process is about to listen() in this one's place: engine.json and the socket are let go of, and no run that waited for
+  // approval is gone on with. What is connected stays served. Not on the loop.
+  void withdraw();
+  // Requests of connected SDKs and commands that are not answered yet. Not on the loop.
+  std::size_t open_requests();
   // From now on serves what is saved, without listening. Errors: kUnavailable where the system gives no watches.
   Result<void> watch();
   // `saved` hears on the loop, from now on and before anything is read anew, which files of the project were saved, prompts among

@@ -31,6 +31,8 @@ struct Identity {
   CallContext context;      // `run` is the trace's id
   Scopes scopes;
   trace::SpanContext span;
+  project::Rate rate;       // its own; count 0 = as serve.limits says
+  int at_once = 0;          // likewise
   bool may(std::string_view scope) const;
 };
 

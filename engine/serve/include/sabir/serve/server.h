@@ -17,6 +17,8 @@ namespace sabir::serve {
 
 struct ServerOptions {
   int descriptor = -1;                                  // listens already; before what the project says
+  bool taken_over = false;                              // from a server of this user's: where it listens is as it was
+  bool accept_later = false;                            // takes no connections before accept()
   std::function<void(std::string_view line)> access;    // one JSON text for each request that has ended; on a thread of the server's
   std::vector<std::function<void(App&)>> plugs;         // other protocols: each adds its routes
 };
@@ -30,10 +32,21 @@ class Server {
 
   const std::string& address() const;
   bool asks_who() const;                                // callers have to prove who they are
-  // Reads certificate, tokens and the issuer's keys again.
-  Result<void> reload();
-  // Not ready from now on, then as net::HttpServer::drain().
-  void drain(std::function<void()> done);
+  // Reads certificate, tokens, and sabir.yml's `serve` with the issuer's keys again. Limits, hosts, origins, issuer and proxy are as that
+  // says from the next request on; gives the keys that changed and which need another process. Nothing changes with an error. Not on the loop.
+  Result<std::vector<std::string>> reload();
+  int descriptor() const;                               // the listening socket, for a Handover
+  // Builds what has to be built and starts the workers that are kept up; then, or after serve.limits.start, it is ready and `done` is
+  // told what of it failed, a line each as Engine::prepare() has it. What fails holds nothing else back. `done` comes on a thread of the
+  // server's, and never once the server ends.
+  void prepare(std::function<void(std::vector<json::object> failed)> done);
+  void accept();                                        // after ServerOptions::accept_later
+  enum class Why {
+    kEnd,                                               // not ready from now on
+    kHandover,                                          // another process takes connections: kept ones get a while to be told so
+  };
+  // As net::HttpServer::drain().
+  void drain(Why why, std::function<void()> done);
 
   struct State;
 

@@ -13,6 +13,7 @@
 
 #include "sabir/base/error.h"
 #include "sabir/base/json.h"
+#include "sabir/project/serving.h"
 
 namespace sabir::serve {
 
@@ -25,6 +26,8 @@ struct Token {
   std::string tenant;
   std::int64_t created_ms = 0;
   std::int64_t expires_ms = 0;  // 0 = never
+  project::Rate rate;           // in place of serve.limits.rate; count 0 = as that says
+  int at_once = 0;              // likewise
 };
 json::object to_json(const Token& token);  // without the digest
 

@@ -55,6 +55,7 @@ struct RunRow {
   std::int64_t nusd = 0;           // 10^-9 USD, of the calls whose price is known
 };
 json::object to_json(const RunRow& row);
+RunRow run_row_of(const json::object& row);            // what to_json() made; to the millisecond
 
 struct StoredSpan {
   std::string span;                // 16 digits
@@ -71,6 +72,7 @@ struct StoredSpan {
   json::object texts;              // by key
 };
 json::object to_json(const StoredSpan& span);
+StoredSpan stored_span_of(const json::object& span);   // likewise
 
 class TraceStore {
  public:
@@ -106,5 +108,8 @@ class TraceStore {
 
   std::unique_ptr<store::Connection> connection_;
 };
+
+// One trace: its run's members, where it has its beginning, else "trace" alone, and "span_list". Errors: those of TraceStore::find.
+Result<json::object> trace_json(TraceStore& store, const std::string& id);
 
 }  // namespace sabir::telemetry
