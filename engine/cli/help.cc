@@ -27,8 +27,8 @@ std::string help_page() {
   page += "  model list             models here and the project's aliases (also: pull, rm, find, use)\n";
   page += "  usage                  what calls of models took: tokens and money, by day, user, model, …\n";
   page += "  trace [ID]             what happened: recent runs, or one as a waterfall\n";
-  page += "  dev                    serve it to this machine while you write it, with a live view\n";
   page += "  secrets list           which keys there are and where from (also: set, scan, doctor, …)\n";
+  page += "  dev                    serve it to this machine while you write it, with a live view\n";
   page += "  serve                  serve the project over HTTP: functions as REST, with OpenAPI\n";
   page += "  tokens list            who may call what is served (also: add, revoke)\n";
   page += "  ci init                continuous integration: GitHub's workflow, its steps here (run), a hook\n";
