@@ -136,6 +136,8 @@ struct HttpTransport::Exchange {
       bool streams = false;
       auto answer = shared->http.send(*asked, [&](const net::HttpResponse& head, std::string_view piece) {
         streams = is_events(head);
+        // Before the answer itself is told: what it brings about belongs to the session already.
+        if (method == "initialize") take_session(head);
         if (!streams) {
           collected += piece;
           if (collected.size() > kMostAnswer) broken = Error(ErrorCode::kLimit, shared->shown() + " answers with more than " + std::to_string(kMostAnswer >> 20U) + " MiB");
@@ -170,6 +172,11 @@ struct HttpTransport::Exchange {
     }
   }
 
+  void take_session(const net::HttpResponse& head) const {
+    const std::lock_guard lock(shared->mutex);
+    shared->session = std::string(head.header("mcp-session-id"));
+  }
+
   void note(const net::SseParser& events) {
     if (!events.last_id().empty()) last_event = events.last_id();
     if (events.retry_ms()) pause = std::min(std::chrono::milliseconds(*events.retry_ms()), kLongestPause);
@@ -194,10 +201,6 @@ struct HttpTransport::Exchange {
       return;
     }
     const int status = answer->status;
-    if (method == "initialize" && status == 200) {
-      const std::lock_guard lock(shared->mutex);
-      shared->session = std::string(answer->header("mcp-session-id"));
-    }
     if (request == 0 || is_answered) {
       if (status == 404 && !shared->session_now().empty()) lost(Error(ErrorCode::kUnavailable, shared->shown() + " has forgotten the session"), true);
       return;

@@ -46,7 +46,7 @@ class Project:
         (folder / "config" / "mcp.yml").write_text(json.dumps({"servers": {"peer": entry(url)}}))
 
     def run(self, *arguments):
-        done = subprocess.run([SABIR, *arguments], cwd=str(self.folder), env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=40)
+        done = subprocess.run([SABIR, *arguments], cwd=str(self.folder), env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
         print("$ sabir %s\n%s%s" % (" ".join(arguments), done.stdout[-2000:], done.stderr[-2000:]), flush=True)
         return done
 

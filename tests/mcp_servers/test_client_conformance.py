@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not PROGRAM.is_file(), reason="CI=true script/se
 
 def suite(machine, *arguments):
     command = "%s %s" % (sys.executable, HERE / "conformance_client.py")
-    return machine.run(node(), PROGRAM, "client", "--command", command, "--timeout", "60000", *arguments, cwd=machine.folder, timeout=540)
+    return machine.run(node(), PROGRAM, "client", "--command", command, "--timeout", "240000", *arguments, cwd=machine.folder, timeout=900)
 
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
