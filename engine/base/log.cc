@@ -1,4 +1,4 @@
-#include "sabir/base/log.h"
+#include "sabir/base/log_watch.h"
 
 #include <unistd.h>
 
@@ -17,7 +17,16 @@ std::function<void(LogLevel, std::string_view)>& sink() {
   static auto* function = new std::function<void(LogLevel, std::string_view)>();
   return *function;
 }
+std::function<void(LogLevel, std::string_view)>& watcher() {
+  static auto* function = new std::function<void(LogLevel, std::string_view)>();
+  return *function;
+}
 }  // namespace
+
+void watch_log(std::function<void(LogLevel, std::string_view)> to) {
+  const std::lock_guard lock(g_mutex);
+  watcher() = std::move(to);
+}
 
 void set_log_level(LogLevel level) { g_level = level; }
 
@@ -36,6 +45,7 @@ void log(LogLevel level, std::string_view message) {
   static constexpr std::string_view kNames[] = {"debug", "info", "warning", "error"};
   const std::lock_guard lock(g_mutex);
   const std::string text = redactor() ? redactor()(message) : std::string(message);
+  if (watcher()) watcher()(level, text);
   if (sink()) {
     sink()(level, text);
     return;

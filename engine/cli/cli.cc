@@ -66,7 +66,7 @@ std::string styled(std::string_view text, const char* style) {
 namespace {
 
 // What an engine elsewhere can be asked for, by command, or command and subcommand.
-constexpr std::string_view kElsewhere[] = {"call",           "functions",      "chat",     "usage",       "trace",        "prompt render", "prompt tokens",
+constexpr std::string_view kElsewhere[] = {"call",           "functions",      "chat",     "usage",       "trace",        "top",    "logs", "prompt render", "prompt tokens",
                                            "prompt explain", "approvals list", "approvals approve", "approvals deny", "memory"};
 
 bool works_elsewhere(std::string_view command, std::string_view next) {
@@ -174,6 +174,7 @@ int run(int argc, char** argv) {
   add_serve_commands(app, globals);
   add_dev_command(app, globals);
   add_top_command(app, globals);
+  add_logs_command(app, globals);
   add_project_commands(app, globals);
   add_environment_commands(app, globals);
   add_init_command(app, globals);

@@ -59,6 +59,7 @@ void add_engine_commands(Command& app, Globals& globals);     // engine run | st
 void add_serve_commands(Command& app, Globals& globals);      // serve, tokens add | list | revoke
 void add_dev_command(Command& app, Globals& globals);         // dev
 void add_top_command(Command& app, Globals& globals);         // top
+void add_logs_command(Command& app, Globals& globals);        // logs
 // functions disable | enable | disabled; one that ran sets `done`.
 void add_disabling(Command& functions, Globals& globals, const std::shared_ptr<bool>& done);
 void add_adding_command(Command& app, Globals& globals);      // add

@@ -35,6 +35,7 @@ std::string help_page() {
   page += "  deploy ENVIRONMENT     bring the project to staging or production\n\n";
   page += head("Around the engine") + "\n";
   page += "  engine run             keep an engine warm for this project (also: status, stop)\n";
+  page += "  logs                   what the running engine and its workers said lately; -f follows\n";
   page += "  top                    what the running engine does: queues, latency, memory of its workers\n";
   page += "  mcp                    serve the project to an MCP client over standard input and output\n";
   page += "  mcp servers            servers of MCP whose tools are functions here (also: trust, login, logout, add)\n";

@@ -9,6 +9,7 @@
 #include "sabir/base/file.h"
 #include "sabir/base/ids.h"
 #include "sabir/base/log.h"
+#include "sabir/base/log_watch.h"
 #include "sabir/base/text.h"
 #include "sabir/project/secret_settings.h"
 
@@ -53,6 +54,7 @@ Engine::State::State(EngineOptions o)
       }) {}
 
 Engine::State::~State() {
+  watch_log({});
   stopping = true;
   if (!thread.joinable()) return;
   std::promise<void> stopped;
@@ -173,7 +175,14 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   setup.build_cache = s.options.cache / "build";
   setup.effects = &s;
   setup.debug = s.options.debug;
-  setup.failed = s.options.failed;
+  setup.failed = [&s](const functions::Failure& failure) {
+    s.log_ring.push("function", "error", s.secrets->redactor()->redact(failure.address + ": " + to_text(failure.error)));
+    if (s.options.failed) s.options.failed(failure);
+  };
+  watch_log([&s](LogLevel level, std::string_view text) {
+    static constexpr std::string_view kNames[] = {"debug", "info", "warning", "error"};
+    s.log_ring.push("engine", kNames[static_cast<int>(level)], text);
+  });
   setup.background = [&s](std::function<void()> work) {
     // Of an engine that ends nobody waits for what is not built yet, and the threads are gone.
     if (s.stopping) return;
@@ -184,6 +193,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   setup.output = [&s](const std::string& language, std::string_view line) {
     const auto& redactor = *s.secrets->redactor();
     const std::string shown = s.functions && s.functions->has_secrets(language) ? redactor.redact_pieces(line) : redactor.redact(line);
+    s.log_ring.push(language, "", shown);
     if (s.options.output) {
       s.options.output(language, shown);
     } else {

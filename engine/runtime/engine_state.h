@@ -9,6 +9,7 @@
 
 #include "client_session.h"
 #include "mcp_functions.h"
+#include "log_ring.h"
 #include "sabir/assistants/runner.h"
 #include "sabir/completions/renderer.h"
 #include "sabir/completions/tokens.h"
@@ -92,6 +93,7 @@ struct Engine::State : functions::EffectLog {
   void get_secret(workers::EngineRequest request);
   // Takes secrets out of what the function at `address` has said, and tells its developer so once.
   void clean(const std::string& address, Result<protocol::Payload>& said);
+  LogRing log_ring;
   bool knows_secrets(const std::string& address) const;
   std::set<std::string> told_clean;  // addresses of which that was told; the loop's
   void reply_soon(const std::shared_ptr<workers::EngineRequest>& request, Result<protocol::Payload> outcome);

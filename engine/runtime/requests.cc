@@ -110,6 +110,13 @@ void Engine::State::handle(workers::EngineRequest request) {
     request.reply(object_result({{"recording", recordings != nullptr}}));
     return;
   }
+  if (request.method == "engine.logs" && request.caller->depth == 0) {
+    const auto params = parse_json(request.params);
+    const json::object none;
+    const auto& asked = params && params->is_object() ? params->get_object() : none;
+    const auto limit = std::clamp<std::int64_t>(number_or(asked, "limit", 200), 1, static_cast<std::int64_t>(LogRing::kMost));
+    return request.reply(object_result(log_ring.read(static_cast<std::uint64_t>(std::max<std::int64_t>(0, number_or(asked, "after", 0))), static_cast<std::size_t>(limit))));
+  }
   if (request.method == "engine.stats" || request.method == "functions.disable" || request.method == "functions.enable" || request.method == "functions.disabled") {
     // A function has no say in what others may call, and no business with how they do.
     if (request.caller->depth > 0) return request.reply(fail(ErrorCode::kNotGranted, "a function cannot ask for '" + request.method + "'"));

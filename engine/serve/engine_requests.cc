@@ -27,7 +27,8 @@ constexpr Rule kRules[] = {
     {"functions.list", "functions"},   {"functions.get", "functions"},   {"functions.call", "functions"}, {"completions.render", "prompts"}, {"completions.tokens", "prompts"},
     {"completions.explain", "prompts"}, {"memory.get", "memory"},         {"memory.list", "memory"},       {"memory.messages", "memory"},     {"memory.put", kOperator},
     {"memory.delete", kOperator},       {"memory.append", kOperator},     {"assistants.run", "assistants"}, {"approvals.list", "approvals"},   {"approvals.decide", "approvals"},
-    {"usage.list", kOperator},          {"traces.list", kOperator},       {"traces.get", kOperator},
+    {"usage.list", kOperator},          {"traces.list", kOperator},       {"traces.get", kOperator},         {"engine.stats", kOperator},       {"functions.disabled", kOperator},
+    {"functions.disable", kOperator},   {"functions.enable", kOperator},      {"engine.logs", kOperator},
 };
 
 // One request: answered whole, or as events that end with "result" or "error".
@@ -101,6 +102,11 @@ void Asking::begin() {
   }
   if (method.starts_with("completions.") && !reaches("prompts/" + text("name"))) {
     return refuse(Error(ErrorCode::kNotFound, "there is no prompt '" + text("name") + "' here", "GET /prompts lists what there is."));
+  }
+  if (method == "functions.disable" || method == "functions.enable") {
+    // Who says so is the token's to tell.
+    object["by"] = who.context.user.empty() ? who.name : who.context.user;
+    params = compact_json(object);
   }
   if (method.starts_with("memory.") && !reaches("memory")) return refuse(Error(ErrorCode::kNotFound, "memory is not exposed here"));
   submit();

@@ -1,5 +1,7 @@
 """Secrets in AWS Secrets Manager: moto's server answers, and in front of it every request's signature is made again by botocore."""
 import os
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -29,13 +31,26 @@ def packages():
 
 
 @pytest.fixture(scope="module")
-def moto(packages):
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://127.0.0.1:%d" % server.get_host_and_port()[1]
-    server.stop()
+def moto():
+    """In a process of its own: its Jinja2 is not the one that other tests look at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], env=dict(os.environ, PYTHONPATH=str(PACKAGES)),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert server.poll() is None and time.monotonic() < end, "moto's server does not start"
+                time.sleep(0.1)
+        yield "http://127.0.0.1:%d" % port
+    finally:
+        server.kill()
+        server.wait()
 
 
 def signed_again(headers, body, port):

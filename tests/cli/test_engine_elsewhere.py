@@ -226,3 +226,21 @@ def test_other_requests_are_refused(elsewhere, body, status):
     done = subprocess.run(["curl", "-sS", "--cacert", elsewhere.project / "cert.pem", "-w", "\n%{http_code}", "-H", "Content-Type: application/json", "-H", "Authorization: Bearer " + elsewhere.tokens["operator"],
                            "-d", text, elsewhere.server.address + "/engine/requests"], stdout=subprocess.PIPE, check=True, timeout=30, text=True).stdout
     assert done.rsplit("\n", 1)[1] == str(status), done
+
+
+def test_an_operator_sees_what_runs_and_takes_a_function_out_of_use(elsewhere):
+    elsewhere("ada", "call", "notes.shorten", "text=abcdef")
+    stats = elsewhere("operator", "top", "--json").json
+    assert stats["environment"] == "production" and any(one["address"] == "python/notes.shorten" and one["calls"] >= 1 for one in stats["functions"]), stats
+    assert isinstance(elsewhere("operator", "logs", "--json").json["lines"], list)
+    for words in (("top", "--json"), ("logs",), ("functions", "disable", "notes.count"), ("functions", "disabled")):
+        denied = elsewhere("ada", *words)
+        assert denied.code == 1 and "lacks the scope 'engine'" in denied.text, denied
+    done = elsewhere("operator", "functions", "disable", "notes.count", "--reason", "too loud", "--json")
+    # Whoever the client says it is, the token says who did it.
+    assert done.code == 0 and done.json["disabled"]["who"] == "operator", done
+    refused = elsewhere("ada", "call", "notes.count", "to=1")
+    assert refused.code == 1 and "too loud" in refused.err and "operator" in refused.err, refused
+    assert [one["address"] for one in elsewhere("operator", "functions", "disabled", "--json").json["disabled"]] == ["python/notes.count"]
+    assert elsewhere("operator", "functions", "enable", "notes.count").code == 0
+    assert elsewhere("ada", "call", "notes.count", "to=1", "--stream").out == "0\n"

@@ -423,12 +423,13 @@ def fail(key: str) -> str:
     forms = [secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], urllib.parse.quote(secret, safe=""),
              base64.b64encode(("user:" + secret).encode()).decode(), "Gold", "Kéy+77", "K\\u00e9y"]
     done = machine.sabir("call", "vault.leak", "key=" + secret, "--json", "--record", "leak", cwd=project, env=env)
-    assert done.code == 0 and done.json["plain"] == secret, done
+    # What leaves the workers that were given it, for the terminal too, is without it.
+    assert done.code == 0 and done.json["plain"] == "[secret:weather_api_key]", done
     failed = machine.sabir("call", "vault.fail", "key=" + secret, "--json", "--record", "fail", cwd=project, env=env)
     assert failed.code == 1 and "bad key" in failed.json["error"]["message"], failed
     missed = machine.sabir("call", "vault.leak", "key=" + secret, "--json", "--replay", "fail", cwd=project, env=env)
     assert missed.json["error"]["type"] == "recording_missing", missed
-    assert server.asked("ok")[0]["body"]["messages"][0]["content"] == "The key is %s.\n" % secret or secret in json.dumps(server.asked("ok"), ensure_ascii=False).replace('\\"', '"')
+    assert server.asked("ok")[0]["body"]["messages"][0]["content"].strip() == "The key is [secret:weather_api_key].", server.asked("ok")
     kept = [path.read_text(encoding="utf-8") for place in ("tests/recordings", ".sabir/replays") for path in sorted((project / place).glob("*.json"))]
     assert len(kept) == 3 and "[secret:weather_api_key]" in kept[0], kept
     for text in kept + [done.err, failed.err, missed.err]:

@@ -1,5 +1,7 @@
 """`sabir top`: what a running engine is doing."""
+import json
 import re
+import signal
 import threading
 import time
 
@@ -125,3 +127,25 @@ def test_an_engine_that_ends_ends_the_view(machine, running):
         assert terminal.is_restored() and b"went away" in terminal.raw
     finally:
         terminal.close()
+
+
+def test_logs_tell_what_workers_and_the_engine_said_and_what_failed(machine, project):
+    write(project / "functions/python/says.py", '"""Says."""\n\n\ndef loud(text: str) -> int:\n    """Prints.\n\n    Effect: read\n    """\n    print("it says", text)\n    return 1\n\n\n'
+          'def fails() -> int:\n    """Fails.\n\n    Effect: read\n    """\n    raise ValueError("nothing to say")\n')
+    assert "no engine of this project runs" in machine.sabir("logs", cwd=project).err
+    machine.start_engine(project)
+    machine.sabir("call", "says.loud", "text=one", cwd=project)
+    machine.sabir("call", "says.fails", cwd=project)
+    lines = machine.sabir("logs", "--json", cwd=project).json["lines"]
+    said = [(one["source"], one.get("level"), one["text"]) for one in lines]
+    assert ("python", None, "it says one") in said, said
+    assert any(source == "function" and level == "error" and "says.fails" in text and "nothing to say" in text for source, level, text in said), said
+    assert [one["number"] for one in lines] == sorted(one["number"] for one in lines)
+    assert machine.sabir("logs", "--source", "python", cwd=project).out.strip().endswith("python   it says one")
+    assert machine.sabir("logs", "-n", "0", cwd=project).code == 2
+    follower = machine.start(machine.binary, "logs", "-f", "--json", "--source", "python", cwd=project)
+    machine.sabir("call", "says.loud", "text=two", cwd=project)
+    first, second = json.loads(follower.stdout.readline()), json.loads(follower.stdout.readline())
+    assert (first["text"], second["text"]) == ("it says one", "it says two")
+    follower.send_signal(signal.SIGINT)
+    assert follower.wait(20) == 0
