@@ -16,6 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN = ("SABIR_", "XDG_", "OPENAI_", "WEATHER_", "OTEL_", "TRACEPARENT", "BUNDLE_", "RUBYLIB", "RUBYOPT", "PYTHONPATH", "PYTEST_", "VIRTUAL_ENV")
 
 
+# A sanitizer keeps freed memory for a while, and answers signals itself.
+SANITIZED = bool(os.environ.get("ASAN_OPTIONS") or os.environ.get("TSAN_OPTIONS"))
+
+
 def find_binary():
     given = os.environ.get("SABIR_BIN")
     if given:

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from harness import write
+from harness import SANITIZED, write
 from terminal import SOON, Terminal
 
 NOTES = '''"""Notes."""
@@ -65,7 +65,7 @@ def terminals():
 def dev(machine, notes, terminals):
     def start(*arguments, **options):
         terminal = terminals(machine, "dev", "--port", "0", *arguments, cwd=notes, **options)
-        terminal.until("serving")
+        terminal.until(lambda text: "serving" in text and re.search(r"http://127\.0\.0\.1:\d+", text))
         terminal.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", terminal.text).group(1))
         return terminal
 
@@ -226,6 +226,8 @@ def test_it_fits_its_window(dev, columns, rows):
 
 @pytest.mark.parametrize("how, expected", [("q", 0), ("\x03", 0), (signal.SIGTERM, 0), (signal.SIGHUP, None), (signal.SIGSEGV, -signal.SIGSEGV), (signal.SIGABRT, -signal.SIGABRT)])
 def test_however_it_ends_the_terminal_is_as_before(dev, how, expected):
+    if SANITIZED and how in (signal.SIGSEGV, signal.SIGABRT):
+        pytest.skip("a sanitizer ends the process in its own way, and reports this as a find")
     terminal = dev()
     call(terminal.port, "notes.shout", text="x")
     if isinstance(how, str):
