@@ -16,6 +16,7 @@
 #include "kept_files.h"
 #include "sabir/base/text.h"
 #include "sabir/bridge/bridge.h"
+#include "sabir/bridge/uninstrumented.h"
 
 namespace sabir::completions {
 namespace {
@@ -94,7 +95,11 @@ class Session {
     const auto run = explains ? &sb_templates_explain_kept : &sb_templates_render_kept;
     const sb_part parts = fitting == nullptr ? nullptr : &Session::on_part;
     const sb_reading reading{&Session::on_load, parts, this, view(heading), &Session::on_call, view(calls_.names())};
-    if (run(templates_, &reading, view(top.found.name), view(variables), view(top.defaults), out.out()) == 0) return {};
+    const int status = [&] {
+      const Uninstrumented call;
+      return run(templates_, &reading, view(top.found.name), view(variables), view(top.defaults), out.out());
+    }();
+    if (status == 0) return {};
     if (calls_.error()) return fail(explain_call(out.text(), top.found));
     auto given = parse_json(variables);
     return fail(explain(out.text(), top.found, with_defaults(top, given && given->is_object() ? std::move(given->get_object()) : json::object())));
@@ -103,7 +108,11 @@ class Session {
   Result<std::vector<std::string>> variables(const Folder::Found& top) {
     OwnedBuffer out;
     const sb_reading reading{&Session::on_load, nullptr, this, view(""), nullptr, view("")};
-    if (sb_templates_variables_kept(templates_, &reading, view(top.name), out.out()) != 0) return fail(explain(out.text(), top, {}));
+    const int status = [&] {
+      const Uninstrumented call;
+      return sb_templates_variables_kept(templates_, &reading, view(top.name), out.out());
+    }();
+    if (status != 0) return fail(explain(out.text(), top, {}));
     std::vector<std::string> names;
     if (auto list = parse_json(out.text()); list && list->is_array()) {
       for (const auto& name : list->get_array()) {
@@ -118,7 +127,11 @@ class Session {
     OwnedBuffer out;
     const sb_reading reading{&Session::on_load, nullptr, this, view(""), &Session::on_call, view(calls_.names())};
     const std::string choices = json::serialize(Checking::choices_of(*top));
-    if (sb_templates_facts_kept(templates_, &reading, view(top->found.name), view(choices), out.out()) != 0) return fail(explain(out.text(), top->found, {}));
+    const int status = [&] {
+      const Uninstrumented call;
+      return sb_templates_facts_kept(templates_, &reading, view(top->found.name), view(choices), out.out());
+    }();
+    if (status != 0) return fail(explain(out.text(), top->found, {}));
     auto told = parse_json(out.text());
     if (!told || !told->is_object()) return fail(ErrorCode::kInternal, "the prompt cannot be checked");
     PromptFacts facts{top, std::move(told->get_object()), {}};

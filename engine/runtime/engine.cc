@@ -65,7 +65,11 @@ Engine::State::~State() {
     functions->shutdown([this, &stopped] { mcp->shutdown([&stopped] { stopped.set_value(); }); });
   });
   stopped.get_future().wait_for(std::chrono::seconds(8));
-  if (local) local->shutdown();
+  const auto models_on_this_machine = [this] {
+    const std::lock_guard hold(models_mutex);
+    return local;
+  }();
+  if (models_on_this_machine) models_on_this_machine->shutdown();
   // Jobs wait for what runs; their replies go to a loop that still turns.
   long_jobs.reset();
   std::promise<std::map<int, std::unique_ptr<Jobs>>> deeper;

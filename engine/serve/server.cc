@@ -391,10 +391,14 @@ void Server::prepare(std::function<void(std::vector<json::object>)> done) {
       if (!raw->closed) tell(report);
     });
   });
-  state_->engine_.loop().after(state_->serving.start, [weak = state_->weak_from_this(), once, tell] {
-    const auto s = weak.lock();
-    if (!s || once->told) return;
-    s->run([tell] { tell({json::object{{"language", "*"}, {"ok", false}, {"message", "languages are still being built or started; they are served as they come"}}}); });
+  state_->engine_.loop().post([weak = state_->weak_from_this(), once, tell] {
+    const auto server = weak.lock();
+    if (!server) return;
+    server->engine_.loop().after(server->serving.start, [weak, once, tell] {
+      const auto s = weak.lock();
+      if (!s || once->told) return;
+      s->run([tell] { tell({json::object{{"language", "*"}, {"ok", false}, {"message", "languages are still being built or started; they are served as they come"}}}); });
+    });
   });
 }
 
