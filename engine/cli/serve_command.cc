@@ -123,10 +123,11 @@ class Serving {
       handover_.reset();
       if (const auto error = listen()) note("sabir: " + to_text(*error));
     }
+    // Before anybody is told that it is ready: the next one may come at once.
+    offer();
     show_ready();
     for (const auto& line : failed) note("sabir: " + std::string(string_or(line, "message")));
     notify_manager("READY=1");
-    offer();
     return true;
   }
 

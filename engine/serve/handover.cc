@@ -144,13 +144,14 @@ struct HandoverOffer::State {
       std::array<pollfd, 3> ready{pollfd{taker, POLLIN, 0}, pollfd{listening.get(), POLLIN, 0}, pollfd{stop.get(), POLLIN, 0}};
       const int n = ::poll(ready.data(), ready.size(), 1000);
       if (n < 0 && errno != EINTR) break;
-      if (n > 0 && ready[1].revents != 0) {
-        const Fd other(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (other) send_message(other.get(), refusal("another process is taking over from this server at this moment"));
-      }
+      // First: whoever comes after one that has ended is not refused for its sake.
       if (n > 0 && ready[0].revents != 0) {
         said = receive_message(taker, in(std::chrono::seconds(1)));
         break;
+      }
+      if (n > 0 && ready[1].revents != 0) {
+        const Fd other(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (other) send_message(other.get(), refusal("another process is taking over from this server at this moment"));
       }
       if (std::chrono::steady_clock::now() >= deadline) {
         said = json::object{{"failed", "it was not ready within 15 minutes"}};
