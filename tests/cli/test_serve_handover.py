@@ -66,7 +66,7 @@ FILES = {
 }
 CONFIG = """
 serve:
-  limits: {drain: 6s}
+  limits: {drain: 16s}
 """
 CHAT = {"model": "helper", "messages": [{"role": "user", "content": "who is it?"}]}
 
