@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sabir/base/text.h"
+#include "url_base64.h"
 #include "sabir/bridge/bridge.h"
 #include "sabir/mcp/tool_definition.h"
 
@@ -17,14 +18,6 @@ constexpr std::size_t kMostListed = 200;
 std::string lower(std::string_view text) {
   std::string out(text);
   std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
-std::string url_base64(std::string_view bytes) {
-  std::string out = base64_encode(bytes);
-  while (!out.empty() && out.back() == '=') out.pop_back();
-  std::replace(out.begin(), out.end(), '+', '-');
-  std::replace(out.begin(), out.end(), '/', '_');
   return out;
 }
 

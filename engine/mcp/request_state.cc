@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sabir/base/text.h"
+#include "url_base64.h"
 #include "sabir/bridge/bridge.h"
 
 namespace sabir::mcp {
@@ -26,14 +27,6 @@ std::string from_hex(std::string_view hex) {
   const auto digit = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
   std::string out;
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2) out += static_cast<char>(digit(hex[i]) << 4U | digit(hex[i + 1]));
-  return out;
-}
-
-std::string url_base64(std::string_view bytes) {
-  std::string out = base64_encode(bytes);
-  while (!out.empty() && out.back() == '=') out.pop_back();
-  std::replace(out.begin(), out.end(), '+', '-');
-  std::replace(out.begin(), out.end(), '/', '_');
   return out;
 }
 
