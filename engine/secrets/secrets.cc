@@ -32,6 +32,7 @@ constexpr std::string_view kShown = "config/secrets.json";
 constexpr std::size_t kMostFileBytes = std::size_t{1} << 20U;
 constexpr std::chrono::seconds kGitTimeout{3};
 constexpr std::chrono::hours kStale{24};
+constexpr std::chrono::seconds kAway{5};  // after a machine could not be asked, until it is tried again: not once for each secret
 using Clock = std::chrono::steady_clock;
 
 struct Identity {
@@ -167,6 +168,7 @@ struct Secrets::State {
   };
   mutable std::mutex known_mutex;
   mutable std::map<std::pair<const Place*, std::string>, Known> known;
+  mutable std::map<const Place*, std::pair<Clock::time_point, Error>> away;  // the last failure of each that could not be asked
 
   Result<const Values*> load(Redactor& redactor) const;
   Result<std::optional<std::string>> ask(Place& place, const std::string& name) const;
@@ -197,7 +199,18 @@ Result<std::optional<std::string>> Secrets::State::ask(Place& place, const std::
     if (const auto found = known.find(key); found != known.end()) before = found->second;
   }
   if (before && (place.is_remote() ? now - before->asked < settings.refresh : before->stamp == stamp)) return before->value;
-  auto value = place.get(name);
+  auto value = [&]() -> Result<std::optional<std::string>> {
+    {
+      const std::lock_guard lock(known_mutex);
+      if (const auto last = away.find(&place); last != away.end() && now - last->second.first < kAway) return fail(last->second.second);
+    }
+    auto said = place.get(name);
+    if (!said && place.is_remote() && (said.error().code == ErrorCode::kUnavailable || said.error().code == ErrorCode::kTimeout)) {
+      const std::lock_guard lock(known_mutex);
+      away.insert_or_assign(&place, std::pair(Clock::now(), said.error()));
+    }
+    return said;
+  }();
   if (!value) {
     // A machine that cannot be reached for a while takes nothing away.
     if (before && place.is_remote() && before->value && now - before->asked < kStale && value.error().code != ErrorCode::kNotGranted) {
@@ -310,6 +323,7 @@ bool Secrets::may_wait() const {
 void Secrets::refresh() const {
   const std::lock_guard lock(state_->known_mutex);
   state_->known.clear();
+  state_->away.clear();
 }
 
 Result<std::string> Secrets::resolve(const std::string& name) const {
