@@ -5,6 +5,7 @@
 
 #include "cache/cached_model.h"
 #include "checked_model.h"
+#include "granted_model.h"
 #include "local_model.h"
 #include "money/metered_model.h"
 #include "openai/openai_model.h"
@@ -143,6 +144,7 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
     if (options.cache && entry.provider != "scripted") {
       cachings.emplace(alias, Caching{options.cache, ttl, {{}, alias, meter.provider, meter.model}, answering_settings(object), meter.parameters, options.ledger});
     }
+    leaf = make_granted_model(std::move(leaf), options.secrets);
     leaf = make_metered_model(std::move(leaf), std::move(meter));
     targets.emplace(alias, Target{alias, std::move(leaf), policy, options.policies->of(alias, policy.breaker, policy.limits)});
     entry.parameters = reader.object(object, "parameters", pointer);

@@ -77,7 +77,7 @@ class Checker {
   void wrong(const std::string& at, const std::string& what, std::string hint = {}) { complain(at, dotted(at) + what, std::move(hint)); }
 
   void check_secrets(std::string_view text, const ConfigType& type, const std::string& at) {
-    if (text.find("${secret:") == std::string_view::npos) return;
+    if (secrets::find_reference(text) == std::string_view::npos) return;
     if (!type.takes_secrets) {
       return complain(at, "a secret cannot stand in " + dotted(at) + ": its value would end up where it can be read",
                       type.names_secret ? "Write the secret's name alone." : "`${secret:NAME}` may stand in headers, in a server's env and in auth; docs/config.md says where.");

@@ -4,6 +4,7 @@
 
 #include "sabir/base/text.h"
 #include "sabir/project/configuration.h"
+#include "sabir/secrets/secrets.h"
 #include "shape.h"
 
 namespace sabir::project {
@@ -109,7 +110,7 @@ class Walk {
       }
     }
     // A reference to a secret is no secret.
-    const bool reference = value.is_string() && value.get_string().find("${secret:") != std::string_view::npos;
+    const bool reference = value.is_string() && secrets::find_reference(std::string_view(value.get_string())) != std::string_view::npos;
     const std::string_view own = std::string_view(at).substr(at.rfind('/') + 1);
     effective.is_secret = sensitive || (type.takes_secrets && !reference && value.is_string() && sounds_secret(own));
     out.push_back(std::move(effective));

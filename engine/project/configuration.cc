@@ -2,11 +2,15 @@
 
 #include <algorithm>
 
+#include "sabir/base/file.h"
 #include "sabir/base/text.h"
+#include "sabir/secrets/secrets.h"
 #include "shape.h"
 
 namespace sabir::project {
 namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 20U;  // as parse_yaml() bounds it
 
 struct Layer {
   json::object value;
@@ -97,6 +101,65 @@ void drop_nulls(json::value& value, const ConfigType& type, const std::string& a
   }
 }
 
+// Texts that are not filled in any more.
+void unescape(json::value& value) {
+  if (value.is_string()) {
+    auto& text = value.get_string();
+    for (std::size_t at = text.find("$${secret:"); at != json::string::npos; at = text.find("$${secret:", at + 1)) text.erase(at, 1);
+  } else if (value.is_array()) {
+    for (auto& item : value.get_array()) unescape(item);
+  } else if (value.is_object()) {
+    for (auto& member : value.get_object()) unescape(member.value());
+  }
+}
+
+bool takes_secrets(const ConfigType& type) {
+  return type.takes_secrets || (type.item && takes_secrets(*type.item)) || std::any_of(type.keys.begin(), type.keys.end(), [](const auto& key) { return takes_secrets(key.type); }) ||
+         std::any_of(type.cases.begin(), type.cases.end(), [](const auto& one) { return takes_secrets(one.second); });
+}
+
+void unescape(json::value& value, const ConfigType& type) {
+  if (!takes_secrets(type)) return unescape(value);
+  if (type.kind == ConfigKind::kMap && value.is_object()) {
+    for (const auto& key : type.keys) {
+      if (auto* own = value.get_object().if_contains(key.name)) unescape(*own, key.type);
+    }
+  }
+}
+
+// The names in the values of a type.
+void gather_secrets(const json::value& value, const ConfigType& type, std::vector<NamedSecret>& out, const std::string& at) {
+  if (value.is_string()) {
+    const std::string_view text = value.get_string();
+    if (type.names_secret) {
+      if (secrets::is_secret_name(text)) out.push_back({std::string(text), at});
+    } else if (type.takes_secrets || type.kind == ConfigKind::kEither) {
+      if (const auto names = secrets_in(text)) {
+        for (const auto& name : *names) out.push_back({name, at});
+      }
+    }
+    return;
+  }
+  const auto inside = [&](const json::value& inner, const ConfigType* inner_type, const std::string& key) {
+    if (inner_type != nullptr) gather_secrets(inner, *inner_type, out, at + "/" + key);
+  };
+  if (value.is_array() && type.item) {
+    std::size_t index = 0;
+    for (const auto& item : value.get_array()) inside(item, type.item.get(), std::to_string(index++));
+  } else if (value.is_object() && type.kind == ConfigKind::kTable) {
+    for (const auto& member : value.get_object()) inside(member.value(), type.item.get(), escape_pointer(member.key()));
+  } else if (value.is_object() && type.kind == ConfigKind::kMap) {
+    for (const auto& key : type.keys) {
+      if (const auto* own = value.get_object().if_contains(key.name)) inside(*own, &key.type, key.name);
+    }
+  }
+  for (const auto& [name, one] : type.cases) {
+    if (type.kind == ConfigKind::kVariant && (!value.is_object() || string_or(value.get_object(), type.name) != name)) continue;
+    const bool fits = one.kind == ConfigKind::kList ? value.is_array() : one.kind == ConfigKind::kMap || one.kind == ConfigKind::kTable || one.kind == ConfigKind::kVariant ? value.is_object() : false;
+    if (fits) gather_secrets(value, one, out, at);
+  }
+}
+
 // The sections of sabir.yml that have keys for one environment, under `environments`: they stand between the file and its overlay.
 void fold_environments(Layer& layer, const ConfigType& type, const std::string& environment) {
   for (const auto& key : type.keys) {
@@ -116,21 +179,27 @@ void fold_environments(Layer& layer, const ConfigType& type, const std::string& 
   }
 }
 
-// Whether it says something: a comment alone does not.
-Result<bool> read_layer(const std::filesystem::path& root, const std::string& file, Layer& layer, Inputs& inputs) {
-  auto value = read_yaml(root / file, &layer.positions, SecretNames::kKept);
-  inputs.add(root / file, value || value.error().code != ErrorCode::kNotFound);
-  if (!value) {
-    if (value.error().code == ErrorCode::kNotFound) return false;
-    value.error().file = file;
-    return fail(std::move(value.error()));
-  }
-  if (value->is_null()) return true;
+Result<Layer> layer_of(std::string_view text, const std::string& file) {
+  Layer layer;
+  auto value = parse_yaml(text, file, &layer.positions, SecretNames::kKept);
+  if (!value) return fail(std::move(value.error()));
+  if (value->is_null()) return layer;
   if (!value->is_object()) {
     return fail(at_position(Error(ErrorCode::kConfig, file + " must be a mapping, not " + kind_of(*value), "Write keys and their values; docs/config.md tells them all."), layer.positions, "", file));
   }
   layer.value = std::move(value->get_object());
-  return true;
+  return layer;
+}
+
+// The text; nothing where there is no such file.
+Result<std::optional<std::string>> text_of(const std::filesystem::path& root, const std::string& file, Inputs& inputs) {
+  auto text = read_file(root / file, kMostBytes);
+  inputs.add(root / file, text || text.error().code != ErrorCode::kNotFound);
+  if (text) return std::optional<std::string>(std::move(*text));
+  if (text.error().code == ErrorCode::kNotFound) return std::optional<std::string>();
+  Error error = std::move(text.error());
+  if (error.code == ErrorCode::kLimit) error = Error(ErrorCode::kConfig, "a configuration file may have 1 MiB");
+  return fail(std::move(error).at(file));
 }
 
 }  // namespace
@@ -140,33 +209,53 @@ Result<void> Configuration::check() const {
   return fail(problems.front());
 }
 
-Result<Configuration> read_configuration(const std::filesystem::path& root, const ConfigFile& file, const std::string& environment) {
-  if (!is_environment_name(environment)) {
-    return fail(ErrorCode::kConfig, "'" + environment + "' cannot name an environment", "Use lower-case letters, digits, '-' and '_', at most 32, for instance development.");
-  }
+Result<Configuration> lay_configuration(const ConfigFile& file, const std::string& environment, std::optional<std::string_view> text, std::optional<std::string_view> overlay) {
   Configuration out;
   out.file = &file;
   Layer base;
-  auto found = read_layer(root, file.path, base, out.inputs);
-  if (!found) return fail(std::move(found.error()));
-  if (*found) out.files.push_back(file.path);
-  fold_environments(base, file.type, environment);
-  const std::string overlay_path = file.overlay(environment);
-  Layer overlay;
-  auto over = read_layer(root, overlay_path, overlay, out.inputs);
-  if (!over) return fail(std::move(over.error()));
-  if (*over) {
-    out.files.push_back(overlay_path);
-    fold_environments(overlay, file.type, environment);
-    const auto name = std::make_shared<const std::string>(overlay_path);
-    for (auto& [pointer, position] : overlay.positions) position.file = name;
-    lay(base.value, base.positions, "", overlay.value, overlay.positions, "", false);
+  if (text) {
+    auto read = layer_of(*text, file.path);
+    if (!read) return fail(std::move(read.error()));
+    base = std::move(*read);
+    out.files.push_back(file.path);
+    fold_environments(base, file.type, environment);
+  }
+  if (overlay) {
+    const std::string path = file.overlay(environment);
+    auto over = layer_of(*overlay, path);
+    if (!over) return fail(std::move(over.error()));
+    out.files.push_back(path);
+    fold_environments(*over, file.type, environment);
+    const auto name = std::make_shared<const std::string>(path);
+    for (auto& [pointer, position] : over->positions) position.file = name;
+    lay(base.value, base.positions, "", over->value, over->positions, "", false);
   }
   json::value whole = std::move(base.value);
   out.positions = std::move(base.positions);
   drop_nulls(whole, file.type, "", out.positions);
   out.problems = check_config(whole, file.type, file.path, out.positions);
+  unescape(whole, file.type);
   out.value = std::move(whole.get_object());
+  return out;
+}
+
+Result<Configuration> read_configuration(const std::filesystem::path& root, const ConfigFile& file, const std::string& environment) {
+  if (!is_environment_name(environment)) {
+    return fail(ErrorCode::kConfig, "'" + environment + "' cannot name an environment", "Use lower-case letters, digits, '-' and '_', at most 32, for instance development.");
+  }
+  Inputs inputs;
+  auto text = text_of(root, file.path, inputs);
+  if (!text) return fail(std::move(text.error()));
+  auto overlay = text_of(root, file.overlay(environment), inputs);
+  if (!overlay) return fail(std::move(overlay.error()));
+  auto out = lay_configuration(file, environment, *text, *overlay);
+  if (out) out->inputs = std::move(inputs);
+  return out;
+}
+
+std::vector<NamedSecret> secrets_named(const Configuration& configuration) {
+  std::vector<NamedSecret> out;
+  gather_secrets(json::value(configuration.value), configuration.file->type, out, "");
   return out;
 }
 

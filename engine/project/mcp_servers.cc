@@ -5,6 +5,7 @@
 
 #include "sabir/base/text.h"
 #include "sabir/project/configuration.h"
+#include "sabir/secrets/secrets.h"
 #include "shape.h"
 
 namespace sabir::project {
@@ -298,7 +299,7 @@ bool is_allowed(const McpServer& server, std::string_view tool) {
 
 Result<std::vector<std::string>> secrets_in(std::string_view text) {
   std::vector<std::string> out;
-  for (std::size_t at = text.find(kSecret); at != std::string_view::npos; at = text.find(kSecret, at + 1)) {
+  for (std::size_t at = secrets::find_reference(text); at != std::string_view::npos; at = secrets::find_reference(text, at + 1)) {
     const std::size_t begin = at + kSecret.size();
     const std::size_t end = text.find('}', begin);
     const std::string name(text.substr(begin, end == std::string_view::npos ? end : end - begin));

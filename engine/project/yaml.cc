@@ -50,6 +50,8 @@ std::string fill_in(const std::string& text, const YAML::Mark& mark, SecretNames
     out.append(text, at, dollar == std::string::npos ? std::string::npos : dollar - at);
     if (dollar == std::string::npos) break;
     if (text.compare(dollar, 3, "$${") == 0) {
+      // Where references to secrets stay, what only looks like one stays marked.
+      if (secrets == SecretNames::kKept && text.compare(dollar, 10, "$${secret:") == 0) out += '$';
       out += "${";
       at = dollar + 3;
       continue;

@@ -82,6 +82,8 @@ ConfigFile grants_file() {
       "config/grants.yml", "Who may read which secret; nobody else does.", "secrets.md",
       map({
           {"functions", granted("ADDRESS"), "", "Secrets that a function may read, by its address, with or without its language; `FILE.*` is every function of a file.", "{weather.current: [weather_api_key]}"},
+          {"assistants", granted("NAME"), "", "Secrets that an assistant's own code may read, by its name.", "{archivist: [archive_key]}"},
+          {"prompts", granted("NAME"), "", "Secrets that a prompt may have in what is sent to its model, by its name; `FOLDER/*` is every prompt of a folder.", "{support/refund: [account_id]}"},
       })};
 }
 

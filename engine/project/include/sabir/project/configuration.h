@@ -5,7 +5,9 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sabir/base/error.h"
@@ -34,8 +36,18 @@ struct Configuration {
 // without either file the value is empty. Errors: kConfig for what is no YAML or no mapping, kIo.
 Result<Configuration> read_configuration(const std::filesystem::path& root, const ConfigFile& file, const std::string& environment);
 
+// The same of texts; nothing stands for a file that is not there.
+Result<Configuration> lay_configuration(const ConfigFile& file, const std::string& environment, std::optional<std::string_view> text, std::optional<std::string_view> overlay);
+
 // The same, and an error for its first problem: what whoever uses the values calls. `path` is that of a ConfigFile.
 Result<Configuration> load_configuration(const std::filesystem::path& root, std::string_view path, const std::string& environment);
+
+// A secret that a file names: as a name, or in ${secret:NAME}; and where.
+struct NamedSecret {
+  std::string name;
+  std::string pointer;
+};
+std::vector<NamedSecret> secrets_named(const Configuration& configuration);
 
 // All that a type does not allow, at the place in the file that it came from. REQUIRES: null members have been dropped.
 std::vector<Error> check_config(const json::value& value, const ConfigType& type, const std::string& file, const Positions& positions);
