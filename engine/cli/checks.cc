@@ -358,8 +358,11 @@ std::vector<CheckFinding> check_tests(const CheckContext& context) {
     if (assistant.source.origin || tested(spellings(assistant.name))) continue;
     out.push_back(warning("tests", assistant.source.relative, "no test names the assistant " + assistant.name, "Write one in a tests/ folder, or an eval in tests/evals/."));
   }
+  // Where no language of the project has a helper for tests of prompts, nobody can be asked for one (`sabir add prompt` neither).
+  const auto& languages = context.project.preference;
+  const bool can_test = std::any_of(languages.begin(), languages.end(), [](const auto& name) { return name == "python" || name == "ruby"; });
   for (const auto& prompt : context.prompts) {
-    if (prompt.is_part) continue;
+    if (prompt.is_part || !can_test) continue;
     if (tested({prompt.name, prompt.name.substr(prompt.name.rfind('/') + 1)})) continue;
     out.push_back(warning("tests", prompt.file, "no test names the prompt " + prompt.name, "Write one in completions/tests/, for instance with a snapshot of what it renders."));
   }

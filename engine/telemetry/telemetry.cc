@@ -86,7 +86,7 @@ struct Telemetry::State {
       net::HttpHeaders out;
       for (const auto& [name, secret] : settings.keep.headers) {
         // The name of one, or a text with some in it.
-        auto value = secrets::find_reference(secret) == std::string::npos ? secrets->resolve(secret) : secrets->fill_in(secret);
+        auto value = secret.find("${secret:") == std::string::npos ? secrets->resolve(secret) : secrets->fill_in(secret);
         if (!value) return fail(std::move(value.error()));
         out.emplace_back(name, std::move(*value));
       }

@@ -143,10 +143,11 @@ def test_no_secret_is_seen_outside_of_its_workers(machine, project):
     values = canaries()
     write(project / "config/secrets.json", json.dumps(values))
     (project / "config/secrets.json").chmod(0o600)
-    write(project / "config/grants.yml", json.dumps({"functions": {"leaky.*": list(values), "other.give": list(values)}}))
+    write(project / "config/grants.yml", json.dumps({"functions": {"leaky.*": list(values), "other.give": list(values)}, "prompts": {"holder": list(values)}}))
     write(project / "functions/python/leaky.py", PYTHON)
     write(project / "functions/ruby/other.rb", RUBY)
     write(project / "completions/leaky.j2", "Say {{ text }}.")
+    write(project / "completions/holder.j2", "scripted says {% for i in range(200) %}{{ secret('canary_' ~ i) }} {% endfor %}")
     served = Served(machine, project)
     seen = []
 
@@ -181,9 +182,9 @@ def test_no_secret_is_seen_outside_of_its_workers(machine, project):
         except urllib.error.HTTPError as error:
             seen.append(error.read().decode())
         for command in (("call", "leaky.give", "name=canary_9"), ("call", "leaky.fail", "name=canary_9"), ("memory", "get", "canary_3"), ("memory", "messages", "talk", "--limit", "500"),
-                        ("trace", "--limit", "500"), ("trace", "last", "--verbose"), ("functions", "--json"), ("usage",)):
+                        ("trace", "--limit", "500"), ("trace", "last", "--verbose"), ("functions", "--json"), ("usage",), ("prompt", "render", "holder"), ("prompt", "explain", "holder"), ("complete", "holder", "-m", "scripted")):
             seen.append(machine.sabir(*command, cwd=project).text)
-        assert "[secret:canary_3]" in seen[-6]
+        assert "[secret:canary_3]" in seen[-9] and "[secret:canary_199]" in seen[-3]
     finally:
         served.stop()
     done = machine.sabir("call", "leaky.ask", "name=canary_11", "--record", "leak", "--json", cwd=project)

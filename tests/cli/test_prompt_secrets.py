@@ -105,9 +105,8 @@ def test_the_provider_gets_the_value_and_nobody_else(machine, shop, provider):
         said.append(done.text)
     sent = json.dumps(provider.seen, ensure_ascii=False)
     assert sent.count(VALUE) >= 5 and "Our account is %s." % VALUE in sent and "teller of %s" % VALUE in sent
-    # The tool that the model called was given the name.
-    tools = [message for body in provider.seen for message in body["messages"] if message["role"] == "tool"]
-    assert tools and all(NAMED in message["content"] for message in tools)
+    # The function that the model called was given the name: it prints what it gets.
+    assert any("echo You are told: You are the teller of " + NAMED in text for text in said), said
     # Asked twice the same, it was asked twice: its answers are not kept.
     assert sum("Which?" in json.dumps(body) for body in provider.seen) == 2
     provider.fails = True
@@ -163,7 +162,7 @@ def test_an_ungranted_read_names_the_line_to_add(machine, shop, prompt, line):
 
 
 @pytest.mark.parametrize("text, said", [("{{ secret() }}", "takes one text"), ("{{ secret(1) }}", "takes one text"), ("{{ secret('A') }}", "takes one text"), ("{{ secret(name='a') }}", "takes one text"),
-                                        ("{{ secret('header_key') }}", "not granted the secret 'header_key'"), ("{{ secret }}", "")])
+                                        ("{{ secret('header_key') }}", "not granted the secret 'header_key'")])
 def test_other_uses_are_errors(machine, shop, text, said):
     write(shop / "completions/wrong.prompt", "---\nsecrets: [account_id]\n---\nsecret(x) %s\n" % text)
     done = machine.sabir("prompt", "render", "wrong", cwd=shop)
@@ -227,7 +226,7 @@ def test_an_assistant_reads_what_it_is_granted(machine, shop):
 SHOWN = {
     "python": ("functions/python/around.py", 'import os\n\n\ndef see() -> dict:\n    """Sees.\n\n    Effect: read\n    """\n    return dict(os.environ)\n'),
     "ruby": ("functions/ruby/around.rb", "# @effect read\n# @return [Hash{String => String}]\ndef see\n  ENV.to_h\nend\n"),
-    "cpp": ("functions/cpp/around.cpp", '#include <string>\n#include <vector>\nextern char** environ;\n/// Sees.\n/// @effect read\nstd::vector<std::string> see() {\n  std::vector<std::string> out;\n  for (char** at = environ; *at; ++at) out.push_back(*at);\n  return out;\n}\n'),
+    "cpp": ("functions/cpp/around.cpp", '#include <unistd.h>\n\n#include <string>\n#include <vector>\n/// Sees.\n/// @effect read\nstd::vector<std::string> see() {\n  std::vector<std::string> out;\n  for (char** at = environ; *at; ++at) out.push_back(*at);\n  return out;\n}\n'),
     "node": ("functions/node/around.ts", "/**\n * Sees.\n * @effect read\n */\nexport function see(): Record<string, string> { return { ...process.env } as Record<string, string>; }\n"),
     "shell": ("functions/shell/around.sh", "# Sees.\n# @effect read\n# @return [String]\nsee() { env; }\n"),
     "php": ("functions/php/around.php", "<?php\n/**\n * Sees.\n * @effect read\n */\nfunction see(): string { return json_encode(getenv()); }\n"),

@@ -95,7 +95,7 @@ def test_the_order_of_places_is_the_environment_s(secrets, project, home):
     assert done.code == 1 and "--env staging" in done.err, done
     for text, line, said in (("ordr: [file]\n", 1, "Did you mean order?"), ("order: [file, vualt]\n", 1, "Did you mean vault?"), ("order: [file, file]\n", 1, "twice"),
                              ("order: [file]\nrefresh: soon\n", 2, "refresh"), ("aws:\n  regon: x\n", 2, "Did you mean region?"), ("vault: {auth: approle}\n", 1, "vault.role"),
-                             ("vault: {auth: ldap}\n", 1, "token, approle or kubernetes"), ("order: file\n", 1, "order")):
+                             ("vault: {auth: ldap}\n", 1, "token, approle, kubernetes"), ("order: file\n", 1, "order")):
         config(project, text)
         done = secrets("list")
         assert done.code == 1 and "config/secrets_config.yml:%d:" % line in done.err and said in done.err, (text, done)

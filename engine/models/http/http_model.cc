@@ -124,7 +124,7 @@ class HttpModel final : public Model {
     http.headers.emplace_back("Content-Type", "application/json");
     http.headers.emplace_back("Accept", stream ? "text/event-stream" : "application/json");
     for (const auto& [name, value] : endpoint_.headers) {
-      if (secrets::find_reference(value) == std::string::npos) {
+      if (value.find("${secret:") == std::string::npos) {
         http.headers.emplace_back(name, value);
         continue;
       }
