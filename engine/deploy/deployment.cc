@@ -60,7 +60,7 @@ std::string told(const Operation& operation, const History& history, const std::
   std::string out = "The " + operation.what + (operation.release ? (operation.what == "rollback" ? " to " : " of ") + operation.release->id : "") + " by " + operation.by + " was cut off " + ago(operation.last_ms) + ", ";
   out += operation.step.empty() ? "before its first step" : operation.step_kind == RecordKind::kStep ? "in the step " + operation.step : "after the step " + operation.step;
   const std::string live = history.live ? "the last good release, " + history.live->id : "nothing, as no release was good yet";
-  if (!operation.touched) return out + ". Nothing of the target had been changed: " + (history.live ? history.live->id + " answers as before." : "nothing is deployed.");
+  if (!operation.touched) return out + ". Nothing of the target had been changed: " + (history.live ? history.live->id + " answers as before." : "nothing is deployed.") + " `sabir deploy apply --env " + environment + "` begins anew.";
   out += ". By the ledger " + live + ", should answer.";
   if (operation.what == "destroy") return out + " `sabir deploy destroy --env " + environment + "` finishes it, `sabir deploy apply --env " + environment + "` deploys anew.";
   out += " `sabir deploy apply --env " + environment + "` finishes it";
@@ -364,7 +364,8 @@ Result<Outcome> Deployment::rollback(const std::string& to, bool break_lock) {
       if (const auto* found = history_.find(to)) release = *found;
       else return fail(ErrorCode::kNotFound, "no good release of " + context_.environment + " is called " + to, "`sabir deploy status --env " + context_.environment + "` lists them.");
     } else {
-      release = history_.certain ? history_.good_before(history_.live ? history_.live->id : "") : history_.live;
+      // What was cut off is undone first, even where it had changed nothing.
+      release = history_.certain && interrupted_.empty() ? history_.good_before(history_.live ? history_.live->id : "") : history_.live;
       if (!release) return fail(ErrorCode::kNotFound, "there is no good release before " + shown(history_.live) + " to go back to");
     }
     return {};

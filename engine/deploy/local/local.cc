@@ -1,8 +1,4 @@
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +12,9 @@
 #include "sabir/deploy/supervisor.h"
 #include "sabir/deploy/streamed.h"
 #include "sabir/deploy/target.h"
-#include "sabir/net/http_client.h"
 #include "sabir/process/spawn.h"
 #include "sabir/project/serving.h"
+#include "../address.h"
 #include "../log_tail.h"
 
 #include "../who.h"
@@ -41,21 +37,6 @@ bool is_passed_on(std::string_view name) {
                                  "PYENV_ROOT", "RBENV_ROOT", "NVM_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
                                  "ALL_PROXY", "SABIR_RESOURCES", "SABIR_AGE_IDENTITY", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end() || name.starts_with("LC_") || name.starts_with("XDG_") || name.starts_with("ASDF_");
-}
-
-Result<int> free_port(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(host.c_str(), "0", &hints, &found) != 0 || !found) return fail(ErrorCode::kConfig, "'" + host + "' is no address of this machine");
-  const process::Fd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_storage bound{};
-  socklen_t size = sizeof bound;
-  const bool ok = fd && ::bind(fd.get(), found->ai_addr, found->ai_addrlen) == 0 && ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound), &size) == 0;
-  ::freeaddrinfo(found);
-  if (!ok) return fail(ErrorCode::kUnavailable, "no port of " + host + " can be had");
-  return static_cast<int>(ntohs(bound.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(bound).sin6_port : reinterpret_cast<sockaddr_in&>(bound).sin_port));
 }
 
 bool lives(int pid, std::uint64_t started) { return pid > 0 && started != 0 && started_ticks(pid) == started; }
@@ -180,7 +161,7 @@ class LocalTarget : public Target {
     out.url = state->url;
     out.release = engine ? state->release : "";
     out.bundle_hash = engine ? state->bundle : "";
-    out.running = !engine ? Running::kNothing : ready(state->url) ? Running::kYes : Running::kBroken;
+    out.running = !engine ? Running::kNothing : ask_ready(state->url) == 200 ? Running::kYes : Running::kBroken;
     if (!supervisor) out.notes.push_back("its supervisor, process " + std::to_string(state->pid) + ", is gone: nobody starts the engine again should it end");
     if (!state->message.empty()) out.notes.push_back(state->message);
     if (state->restarts > 0) out.notes.push_back("started again " + std::to_string(state->restarts) + (state->restarts == 1 ? " time" : " times"));
@@ -250,18 +231,10 @@ class LocalTarget : public Target {
     return wanted ? std::optional(std::move(*wanted)) : std::nullopt;
   }
 
-  int kept_port() const {
-    const auto text = read_file(folder_ / "port", 64);
-    return text ? std::clamp(std::atoi(text->c_str()), 0, 65535) : 0;
-  }
-  // What was chosen once stays the environment's address.
+  int kept_port() const { return deploy::kept_port(folder_); }
   Result<int> choose_port() const {
     if (port_ != 0) return port_;
-    if (const int kept = kept_port(); kept != 0) return kept;
-    auto port = free_port(host_);
-    if (!port) return port;
-    if (auto ok = write_file(folder_ / "port", std::to_string(*port) + "\n", 0600); !ok) return fail(std::move(ok.error()));
-    return port;
+    return deploy::choose_port(folder_, host_);
   }
 
   std::vector<std::string> environment(const std::map<std::string, std::string>& changes) const {
@@ -314,15 +287,6 @@ class LocalTarget : public Target {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     return fail(ErrorCode::kTimeout, "the supervisor did not answer in " + std::to_string(most.count()) + " s", (folder_ / "logs/supervisor.log").string() + " may say why.");
-  }
-
-  static bool ready(const std::string& url) {
-    net::HttpClient client;
-    net::HttpRequest request;
-    request.url = url + "/readyz";
-    request.connect_timeout = request.first_byte_timeout = request.idle_timeout = request.total_timeout = std::chrono::seconds(3);
-    auto response = client.send(request);
-    return response && response->status == 200;
   }
 
   TargetContext context_;
