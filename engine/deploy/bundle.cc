@@ -31,7 +31,7 @@ bool is_left_out(const std::string& path) {
   for (std::size_t at = 0; at < path.size();) {
     const auto end = std::min(path.find('/', at), path.size());
     const std::string_view part = std::string_view(path).substr(at, end - at);
-    if (part == ".git" || part == ".sabir" || part == ".venv" || part == "node_modules" || part == "__pycache__" || part == ".terraform" || part.find(".tfstate") != std::string_view::npos) return true;
+    if (part == ".git" || part == ".sabir" || part == ".venv" || part == "node_modules" || part == "__pycache__" || part == ".pytest_cache" || part == ".mypy_cache" || part == ".ruff_cache" || part == ".terraform" || part.find(".tfstate") != std::string_view::npos) return true;
     at = end + 1;
   }
   return path == kManifest || is_secret_file(std::string_view(path).substr(path.rfind('/') == std::string::npos ? 0 : path.rfind('/') + 1));

@@ -266,9 +266,12 @@ Result<Outcome> Deployment::go_back(const std::optional<Release>& to) {
     url_ = *url;
     return healthy();
   });
-  if (!back) return end("failed", {}, why + "; and " + to->id + " could not be brought back: " + back.error().message);
   failed_step_ = first_step;
   failed_ = first;
+  if (!back) {
+    hooks_.say(to->id + " could not be brought back: " + back.error().message);
+    return end("failed", {}, why + "; and " + to->id + " could not be brought back: " + back.error().message);
+  }
   return end("rolled_back", to, why);
 }
 

@@ -73,7 +73,8 @@ def test_preview_goes_there_drifts_comes_back_and_goes_away(machine, program):
         assert status.code == 1 and status.json["running"] == "nothing" and "r1 should answer, and nothing answers" in status.json["truth"], status
         plan = made.sabir("plan", "--json").json
         assert plan["unchanged"] is False and plan["drift"] == ["the process %d, which served r1, is gone" % first] and plan["infrastructure"][0]["change"] == "replace", plan
-        assert made.apply("--skip-tests").json["outcome"] == "released" and ask(url) == 1
+        done = made.apply("--skip-tests")
+        assert done.json["outcome"] == "released" and ask(url) == 1, done
         # A new release takes over.
         made.edit(2)
         done = made.apply("--skip-tests")
@@ -105,7 +106,7 @@ def test_a_release_that_does_not_start_is_brought_back(machine):
         start.write_text(good.replace('serve --json --env', 'serve --no-such-option --env'))
         made.edit(2)
         done = made.apply("--skip-tests")
-        assert done.code == 1 and done.json["failed_step"] == "activate" and "ended before it was ready" in done.err, done
+        assert done.code == 1 and done.json["failed_step"] == "activate" and done.json["outcome"] == "failed" and "ended before it was ready" in done.err, done
         # Nothing else can start now, the old release neither: but what served still does.
         assert ask(url) == 1 and alive(first)
         start.write_text(good)
@@ -122,7 +123,7 @@ def test_what_is_wrong_is_said_before_anything_is_changed(machine):
         config = made.project / "config/deployment_config.yml"
         config.write_text("environments:\n  preview: {target: terraform, variables: {prot: 80}}\n")
         done = made.sabir("plan")
-        assert done.code == 1 and "config/deployment_config.yml:2:45: the module has no variable 'prot'" in done.err and "port" in done.err, done
+        assert done.code == 1 and "config/deployment_config.yml:2:44: the module has no variable 'prot'" in done.err and "port" in done.err, done
         config.write_text("environments:\n  preview: {target: terraform, module: deploy/none}\n")
         done = made.sabir("apply", "--yes")
         assert done.code == 1 and "deploy/none has no Terraform files" in done.err, done

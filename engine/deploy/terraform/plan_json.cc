@@ -1,6 +1,8 @@
 #include "plan_json.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 namespace sabir::deploy {
 namespace {
@@ -34,22 +36,39 @@ std::string shown(const json::value* value, bool sensitive, bool unknown) {
   if (unknown) return "(known after apply)";
   if (!value || value->is_null()) return "nothing";
   std::string text = compact_json(*value);
-  if (text.size() > kMostValue) text = text.substr(0, kMostValue) + "…";
+  if (text.size() > kMostValue) {
+    std::size_t end = kMostValue;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+    text = text.substr(0, end) + "…";
+  }
   return text;
 }
 
-std::string details(const json::object& change) {
-  const auto& before = inner(change, "before");
-  const auto& after = inner(change, "after");
-  const auto& unknown = inner(change, "after_unknown");
-  std::string out;
-  std::size_t lines = 0;
-  for (const auto& [key, value] : after) {
-    const auto* old = before.if_contains(key);
-    if (before.empty() || (old && *old == value) || ++lines > kMostLines) continue;
-    const bool hidden = is_marked(inner(change, "before_sensitive").if_contains(key)) || is_marked(inner(change, "after_sensitive").if_contains(key));
-    out += (out.empty() ? "" : "\n") + std::string(key) + ": " + shown(old, hidden, false) + " -> " + shown(&value, hidden, is_marked(unknown.if_contains(key)));
+const json::value* below(const json::value* value, std::string_view key) { return value && value->is_object() ? value->get_object().if_contains(key) : nullptr; }
+
+// One line for each attribute that changes; of mappings, for each member.
+void add_details(const std::string& name, const json::value* before, const json::value* after, const json::value* unknown, const json::value* secret_before, const json::value* secret_after, int depth,
+                 std::vector<std::string>& out) {
+  const bool secret = (secret_before && secret_before->is_bool() && secret_before->get_bool()) || (secret_after && secret_after->is_bool() && secret_after->get_bool());
+  if (!secret && depth < 3 && before && after && before->is_object() && after->is_object()) {
+    for (const auto& [key, value] : after->get_object()) {
+      add_details(name.empty() ? std::string(key) : name + "." + std::string(key), below(before, key), &value, below(unknown, key), below(secret_before, key), below(secret_after, key), depth + 1, out);
+    }
+    return;
   }
+  if (before && after && *before == *after) return;
+  const bool hidden = is_marked(secret_before) || is_marked(secret_after);
+  out.push_back(name + ": " + shown(before, hidden, false) + " -> " + shown(after, hidden, is_marked(unknown)));
+}
+
+std::string details(const json::object& change) {
+  // What is made or goes away is told by its name.
+  if (inner(change, "before").empty() || inner(change, "after").empty()) return "";
+  std::vector<std::string> lines;
+  add_details("", change.if_contains("before"), change.if_contains("after"), change.if_contains("after_unknown"), change.if_contains("before_sensitive"), change.if_contains("after_sensitive"), 0, lines);
+  std::string out;
+  for (std::size_t i = 0; i < lines.size() && i < kMostLines; ++i) out += (i == 0 ? "" : "\n") + lines[i];
+  if (lines.size() > kMostLines) out += "\nand " + std::to_string(lines.size() - kMostLines) + " more";
   return out;
 }
 

@@ -17,9 +17,9 @@ if [ ! -e "$root/.sabir/staged" ]; then
   echo "$BUNDLE_HASH" >"$root/.sabir/staged"
 fi
 
-# When a process began, which with its number names it for good.
-started() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
-field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$run/current.json" 2>/dev/null; }
+# When a process began, which with its number names it for good; nothing for one that has ended.
+started() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
+field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$run/current.json" 2>/dev/null || true; }
 
 old_pid=$(field pid)
 takeover=

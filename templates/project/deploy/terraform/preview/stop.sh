@@ -9,7 +9,7 @@ about="$run/$INSTANCE.json"
 field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$about"; }
 pid=$(field pid)
 # Another process may have its number by now, and one that has ended may not be reaped yet.
-lives() { [ "$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$(field started)" ] && ! grep -q ') Z ' "/proc/$pid/stat" 2>/dev/null; }
+lives() { [ "$(sed 's/^.*) //' "/proc/$pid/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }')" = "$(field started)" ]; }
 
 if lives; then
   kill "$pid" 2>/dev/null || true
