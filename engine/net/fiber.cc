@@ -27,6 +27,7 @@
 #define SABIR_TSAN 0
 #endif
 #if SABIR_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #if SABIR_TSAN
@@ -135,6 +136,10 @@ struct Fiber::State {
   ~State() {
 #if SABIR_TSAN
     if (tsan_own != nullptr) __tsan_destroy_fiber(tsan_own);
+#endif
+#if SABIR_ASAN
+    // What its last frames have marked is no mark of the next one's.
+    __asan_unpoison_memory_region(stack.bottom(), kStackBytes);
 #endif
     stacks().give_back(std::move(stack));
   }
