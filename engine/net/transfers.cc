@@ -230,8 +230,14 @@ class Transfers : public asio::execution_context::service {
   bool used_ = false;   // since the last tick
 };
 
-Transfer::Transfer(CURL* easy) : all_(Transfers::of(Fiber::current()->loop())), easy_(easy), fiber_(Fiber::current()) { all_.begin(*this); }
-Transfer::~Transfer() { all_.end(*this); }
+Transfer::Transfer(CURL* easy) : all_(Transfers::of(Fiber::current()->loop())), easy_(easy), fiber_(Fiber::current()) {
+  fiber_->loop().hold();
+  all_.begin(*this);
+}
+Transfer::~Transfer() {
+  all_.end(*this);
+  fiber_->loop().release();
+}
 void Transfer::wait() {
   if (!ended_) fiber_->wait();
 }

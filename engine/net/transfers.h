@@ -1,4 +1,5 @@
-// Transfers: exchanges of libcurl on the loop's own thread, for fibers: no thread waits for any of them.
+// Transfers: exchanges of libcurl on the loop's own thread, for fibers: no thread waits for any of them. While one is under way the loop
+// is held (Loop::hold): after short waits it looks for the answer before it sleeps.
 //
 // Threads: the loop's.
 #pragma once
