@@ -8,6 +8,7 @@ import time
 
 import pytest
 from deploying import CONFIG, FILES, ask, deployed, eventually
+from harness import ROOT
 from serving import alive, machine_of, write_project
 
 
@@ -242,3 +243,18 @@ def test_what_is_wrong_in_its_configuration_is_shown_at_its_line(machine):
     config.write_text("environments:\n  staging: {target: local}\n")
     done = machine.sabir("deploy", "plan", "--env", "stagng", cwd=project)
     assert done.code == 1 and "Did you mean staging?" in done.err, done
+
+
+def test_from_python_without_arguments_and_what_differs_between_two_environments(machine):
+    script = (ROOT / "templates/project/scripts/deploy.py").read_text()
+    with deployed(machine, files={"scripts/deploy.py": script, "config/extra.yml": "level: 1\n", "config/extra.spare.yml": "level: 2\n"}) as made:
+        done = machine.run("python3", "scripts/deploy.py", cwd=made.project, env={"SABIR_BIN": str(machine.binary)}, timeout=300)
+        assert done.code == 0 and "r1 is released: development answers at" in done.out, done
+        done = machine.run("python3", "scripts/deploy.py", "production", cwd=made.project, env={"SABIR_BIN": str(machine.binary)}, timeout=300)
+        assert done.code == 1 and "nobody can be asked here" in done.err, done
+        # One is deployed, the other is as the folder would be.
+        diff = machine.sabir("deploy", "diff", "development", "spare", "--json", cwd=made.project).json
+        assert diff["left"]["release"]["id"] == "r1" and diff["right"]["release"] is None
+        assert {"section": "config", "change": "changed", "what": "extra.yml: level", "detail": "1 (config/extra.yml) -> 2 (config/extra.spare.yml)"} in diff["differences"], diff
+        text = machine.sabir("deploy", "diff", "development", "spare", cwd=made.project)
+        assert text.code == 0 and "~ extra.yml: level" in text.out, text
