@@ -311,6 +311,8 @@ Result<const Values*> Secrets::State::load(Redactor& redactor) const {
 
 Secrets::Secrets(std::filesystem::path root, Settings settings) : state_(std::make_unique<State>()), redactor_(std::make_shared<Redactor>()) {
   state_->file = root / "config" / "secrets.json";
+  // A deployed release has no such file of its own: whoever starts it says where its environment's is.
+  if (const char* elsewhere = std::getenv("SABIR_SECRETS_FILE"); elsewhere && *elsewhere == '/') state_->file = elsewhere;
   state_->settings = std::move(settings);
   for (const auto& kind : state_->settings.order) {
     if (kind == "age") state_->places.emplace_back(kind, make_age_place(root, state_->settings.age));
