@@ -7,7 +7,7 @@ namespace {
 // What every target has.
 std::vector<ConfigKey> common() {
   return {
-      {"approval", choice({"ask", "typed"}), "ask (production: typed)", "What a person answers before something changes: yes, or the environment's name. In CI, --yes says so.", "typed"},
+      {"approval", choice({"ask", "typed"}), "(ask; in production typed)", "What a person answers before something changes: yes, or the environment's name. In CI, --yes says so.", "typed"},
       {"health", duration(), "1m", "How long a new release may take until /readyz says that all is ready.", "3m"},
       {"smoke", boolean(), "true", "Whether tests/integration run against what was deployed.", "false"},
       {"keep", integer(1, 100), "3", "How many older releases stay at hand for a rollback.", "5"},
