@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "command.h"
+#include "config_schemas.h"
 #include "new_project.h"
 #include "resources.h"
 #include "sabir/base/file.h"
@@ -42,6 +43,8 @@ void new_command(Globals& globals, const std::string& path, const std::string& l
   }
   auto report = new_project(options);
   if (!report) return fail_with(globals, report.error());
+  // The configuration files' first lines name them. Without them an editor checks nothing, and the project works all the same.
+  [[maybe_unused]] const auto schemas = write_config_schemas(report->root);
   if (globals.json) {
     json::array files;
     for (const auto& file : report->files) files.push_back(json::value(file));

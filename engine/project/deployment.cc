@@ -83,8 +83,9 @@ Result<json::object> read_environments(const std::filesystem::path& root, Shape&
 }  // namespace
 
 Error DeploymentEnvironment::wrong(const std::string& pointer, std::string message, std::string hint) const {
-  const auto [at_line, column] = position_of(positions, pointer);
-  return Error(ErrorCode::kConfig, std::move(message), std::move(hint)).at(file, at_line != 0 ? at_line : line, column);
+  Error error(ErrorCode::kConfig, std::move(message), std::move(hint));
+  if (position_of(positions, pointer).first == 0) return std::move(error).at(file, line, 0);
+  return at_position(std::move(error), positions, pointer, file);
 }
 
 Result<std::string> DeploymentEnvironment::text(const std::string& key, std::string otherwise) const {

@@ -29,6 +29,9 @@ struct Shape {
 // "a list", "the number 3", "text": what a value is, for error messages.
 std::string kind_of(const json::value& value);
 
+// "/pools/python/max" -> "pools.python.max".
+std::string dotted(const std::string& pointer);
+
 // Reads sabir.yml's `isolation`. Errors: kConfig.
 Result<void> read_isolation(const json::value& value, const Shape& shape, const std::vector<Language>& languages, Project& project);
 

@@ -345,6 +345,7 @@ Result<json::object> Engine::State::complete_prompt(const PromptRequest& asked, 
     request.caller.context = caller.context;
     request.caller.function = caller.address;
     request.messages = rendered->messages;
+    request.secrets = rendered->secrets;
     request.parameters = std::move(definition.parameters);
     request.output_schema = std::move(definition.output_schema);
     request.cache = asked.cache;
@@ -379,7 +380,7 @@ Result<json::object> Engine::State::complete_prompt(const PromptRequest& asked, 
     parts.journal = *book;
     parts.redact = redact_json();
     const auto told = told_events(events, order, caller.entry);
-    auto answer = assistants::Runner(parts).complete(definition, rendered->messages, caller.context, told, std::move(cancelled));
+    auto answer = assistants::Runner(parts).complete(definition, rendered->messages, rendered->secrets, caller.context, told, std::move(cancelled));
     if (!answer) return fail(std::move(answer.error()));
     out = assistants::to_json(*answer);
     out.erase("conversation");

@@ -135,6 +135,13 @@ bool is_secret_name(std::string_view name) {
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
+std::size_t find_reference(std::string_view text, std::size_t from) {
+  for (std::size_t at = text.find("${secret:", from); at != std::string_view::npos; at = text.find("${secret:", at + 1)) {
+    if (at == 0 || text[at - 1] != '$') return at;
+  }
+  return std::string_view::npos;
+}
+
 std::string variable_name(std::string_view name) {
   std::string out(name);
   for (char& c : out) {
@@ -336,6 +343,28 @@ void Secrets::refresh() const {
   const std::lock_guard lock(state_->known_mutex);
   state_->known.clear();
   state_->away.clear();
+}
+
+Result<std::string> Secrets::fill_in(std::string_view text) const {
+  std::string out;
+  const auto literal = [&](std::string_view part) {
+    for (std::size_t at = 0; at < part.size(); ++at) {
+      if (part.substr(at).starts_with("$${secret:")) ++at;
+      out += part[at];
+    }
+  };
+  std::size_t at = 0;
+  for (std::size_t begin = find_reference(text); begin != std::string_view::npos; begin = find_reference(text, at)) {
+    const std::size_t end = text.find('}', begin);
+    if (end == std::string_view::npos) break;
+    auto value = resolve(std::string(text.substr(begin + 9, end - begin - 9)));
+    if (!value) return value;
+    literal(text.substr(at, begin - at));
+    out += *value;
+    at = end + 1;
+  }
+  literal(text.substr(at));
+  return out;
 }
 
 Result<std::string> Secrets::resolve(const std::string& name) const {

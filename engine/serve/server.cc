@@ -218,6 +218,16 @@ net::ServerResponse Server::State::readiness() {
     }
   }
   if (!languages.empty()) body["languages"] = std::move(languages);
+  // It goes on with what was good before, so it is ready all the same.
+  if (const auto problems = engine_.configuration_problems(); !problems.empty()) {
+    json::object configuration{{"ok", false}, {"message", "a file that was saved since cannot be read; what was read before holds"}};
+    if (development()) {
+      json::array all;
+      for (const auto& problem : problems) all.push_back(json::value(redact(to_text(problem))));
+      configuration["problems"] = std::move(all);
+    }
+    body["configuration"] = std::move(configuration);
+  }
   return json_response(std::move(body), is_ready ? 200 : 503);
 }
 

@@ -5,12 +5,12 @@
 
 #include <chrono>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "sabir/base/error.h"
 #include "sabir/base/json.h"
+#include "sabir/project/project.h"
 
 namespace sabir::project {
 
@@ -32,7 +32,7 @@ struct DeploymentEnvironment {
   json::object own;                       // the target's own keys, by name
   std::string file;                       // "config/deployment_config.yml"
   int line = 0;                           // of the environment
-  std::map<std::string, std::pair<int, int>> positions;  // JSON Pointer from the environment ("/variables/region") -> line, column
+  Positions positions;                    // JSON Pointer from the environment ("/variables/region") -> line, column
 
   // kConfig at the value's place in the file.
   Error wrong(const std::string& pointer, std::string message, std::string hint = {}) const;

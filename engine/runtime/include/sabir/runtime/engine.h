@@ -142,6 +142,8 @@ class Engine {
   net::Loop& loop();
   // As last read, of a listening engine; project() is what it was opened with.
   std::shared_ptr<const project::Project> current_project() const;
+  // What of the configuration could not be read since it was saved; what was good before holds. From any thread.
+  std::vector<Error> configuration_problems() const;
   // Reads everything again, as if all files had been saved; `reloaded` tells of it.
   void reload();
 
