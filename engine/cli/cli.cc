@@ -177,6 +177,7 @@ int run(int argc, char** argv) {
   add_top_command(app, globals);
   add_logs_command(app, globals);
   add_project_commands(app, globals);
+  add_deploy_commands(app, globals);
   add_environment_commands(app, globals);
   add_init_command(app, globals);
   add_adding_command(app, globals);

@@ -33,7 +33,7 @@ std::string help_page() {
   page += "  serve                  serve the project over HTTP: functions as REST, with OpenAPI\n";
   page += "  tokens list            who may call what is served (also: add, revoke)\n";
   page += "  ci init                continuous integration: GitHub's workflow, its steps here (run), a hook\n";
-  page += "  deploy ENVIRONMENT     bring the project to staging or production\n\n";
+  page += "  deploy ENVIRONMENT     bring the project to an environment: plan, apply, status, rollback, …\n\n";
   page += head("Around the engine") + "\n";
   page += "  engine run             keep an engine warm for this project (also: status, stop)\n";
   page += "  logs                   what the running engine and its workers said lately; -f follows\n";

@@ -1,4 +1,4 @@
-// sabir new, test, deploy.
+// sabir new, test.
 #include <unistd.h>
 
 #include <algorithm>
@@ -173,15 +173,6 @@ void add_project_commands(Command& app, Globals& globals) {
   trying->add_option("--junit", options->junit, "write the results as JUnit XML to this file");
   trying->add_option("--timeout", options->timeout_s, "seconds for one suite").between(1, 86400);
   trying->callback([&globals, options] { test(globals, *options); });
-
-  auto* const deploying = app.add_subcommand("deploy", "Bring the project to staging or production.");
-  auto target = std::make_shared<std::string>();
-  add_common(*deploying, globals);
-  deploying->add_option("ENVIRONMENT", *target, "development, staging or production");
-  deploying->callback([&globals, target] {
-    fail_with(globals, Error(ErrorCode::kUsage, "this version of Sabir cannot deploy yet",
-                             "Run your own `terraform apply`; config/deployment_config.yml keeps what it will need."));
-  });
 }
 
 }  // namespace sabir::cli

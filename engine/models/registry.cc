@@ -144,6 +144,7 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
     if (options.cache && entry.provider != "scripted") {
       cachings.emplace(alias, Caching{options.cache, ttl, {{}, alias, meter.provider, meter.model}, answering_settings(object), meter.parameters, options.ledger});
     }
+    entry.network_alone = (entry.provider == "openai" || entry.provider == "anthropic") && ttl.count() <= 0 && !budgets.any();
     leaf = make_granted_model(std::move(leaf), options.secrets);
     leaf = make_metered_model(std::move(leaf), std::move(meter));
     targets.emplace(alias, Target{alias, std::move(leaf), policy, options.policies->of(alias, policy.breaker, policy.limits)});
@@ -163,6 +164,10 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
   std::vector<std::string> names;
   for (const auto& [alias, target] : targets) names.push_back(alias);
   for (const auto& [alias, target] : other_names) names.push_back(alias);
+  std::set<std::string> alone;
+  for (const auto& [alias, entry] : models->models_) {
+    if (entry.network_alone) alone.insert(alias);
+  }
   for (auto& [alias, entry] : models->models_) {
     std::vector<Target> fallbacks;
     for (const auto& name : entry.fallbacks) {
@@ -179,9 +184,11 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
                                  "Its fallbacks are other models, each once."));
       }
       fallbacks.push_back(found->second);
+      entry.network_alone = entry.network_alone && alone.contains(real);
     }
     entry.model = make_checked_model(make_policy_model(targets.at(alias), std::move(fallbacks)), alias);
     if (const auto caching = cachings.find(alias); caching != cachings.end()) entry.model = make_cached_model(std::move(entry.model), std::move(caching->second));
+    entry.description = entry.model->description();
   }
   for (const auto& [alias, target] : other_names) {
     Entry entry = models->models_.at(target);
@@ -235,18 +242,25 @@ std::optional<double> Models::cost_usd(const std::string& model, const Usage& us
 Result<ModelInfo> Models::info(const std::string& alias) const {
   if (auto known = get(alias); !known) return fail(std::move(known.error()));
   const std::string& wanted = !alias.empty() ? alias : !override_.empty() ? override_ : default_;
-  for (auto& one : list()) {
-    if (one.alias == wanted) return one;
-  }
-  return fail(ErrorCode::kNotFound, "there is no model '" + wanted + "'");
+  const auto found = models_.find(wanted);
+  if (found == models_.end()) return fail(ErrorCode::kNotFound, "there is no model '" + wanted + "'");
+  return info_of(found->first, found->second);
+}
+
+bool Models::network_alone(const std::string& alias) const {
+  const auto found = models_.find(alias);
+  return found != models_.end() && found->second.network_alone;
+}
+
+ModelInfo Models::info_of(const std::string& alias, const Entry& entry) const {
+  const std::string& chosen = override_.empty() ? default_ : override_;
+  return {alias,          entry.provider, entry.description,          entry.secret,   alias == chosen,
+          entry.fallbacks, entry.name,    entry.parameters,           entry.switched, entry.network_alone};
 }
 
 std::vector<ModelInfo> Models::list() const {
   std::vector<ModelInfo> out;
-  const std::string& chosen = override_.empty() ? default_ : override_;
-  for (const auto& [alias, entry] : models_) {
-    out.push_back({alias, entry.provider, entry.model->description(), entry.secret, alias == chosen, entry.fallbacks, entry.name, entry.parameters, entry.switched});
-  }
+  for (const auto& [alias, entry] : models_) out.push_back(info_of(alias, entry));
   return out;
 }
 

@@ -10,6 +10,9 @@
 
 namespace sabir::project {
 
+// Beside the two of the public face: ${NAME} stays as it is too, for whoever compares files.
+inline constexpr SecretNames kAsWritten{2};
+
 // One file's values with what errors need to point into it.
 struct Shape {
   std::string file;  // as errors show it

@@ -10,6 +10,7 @@
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
 #include "sabir/project/project.h"
+#include "shape.h"
 
 namespace sabir::project {
 
@@ -66,7 +67,7 @@ std::string fill_in(const std::string& text, const YAML::Mark& mark, SecretNames
       throw Refusal{mark, "'${' without its '}'", "Write ${NAME} or ${NAME:-default}; $${ stands for a literal ${."};
     }
     const std::string inside = text.substr(dollar + 2, end - dollar - 2);
-    if (secrets == SecretNames::kKept && inside.starts_with("secret:")) {
+    if (secrets == kAsWritten || (secrets == SecretNames::kKept && inside.starts_with("secret:"))) {
       out.append(text, dollar, end + 1 - dollar);
       at = end + 1;
       continue;

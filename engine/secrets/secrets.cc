@@ -32,6 +32,7 @@ constexpr std::string_view kShown = "config/secrets.json";
 constexpr std::size_t kMostFileBytes = std::size_t{1} << 20U;
 constexpr std::chrono::seconds kGitTimeout{3};
 constexpr std::chrono::hours kStale{24};
+constexpr std::chrono::seconds kWaitsKnown{1};
 constexpr std::chrono::seconds kAway{5};  // after a machine could not be asked, until it is tried again: not once for each secret
 using Clock = std::chrono::steady_clock;
 
@@ -175,6 +176,8 @@ struct Secrets::State {
   };
   mutable std::mutex known_mutex;
   mutable std::map<std::pair<const Place*, std::string>, Known> known;
+  mutable bool waits = false;                // as may_wait() said last
+  mutable Clock::time_point waits_until{};   // that long it holds
   mutable std::map<const Place*, std::pair<Clock::time_point, Error>> away;  // the last failure of each that could not be asked
 
   Result<const Values*> load(Redactor& redactor) const;
@@ -308,6 +311,8 @@ Result<const Values*> Secrets::State::load(Redactor& redactor) const {
 
 Secrets::Secrets(std::filesystem::path root, Settings settings) : state_(std::make_unique<State>()), redactor_(std::make_shared<Redactor>()) {
   state_->file = root / "config" / "secrets.json";
+  // A deployed release has no such file of its own: whoever starts it says where its environment's is.
+  if (const char* elsewhere = std::getenv("SABIR_SECRETS_FILE"); elsewhere && *elsewhere == '/') state_->file = elsewhere;
   state_->settings = std::move(settings);
   for (const auto& kind : state_->settings.order) {
     if (kind == "age") state_->places.emplace_back(kind, make_age_place(root, state_->settings.age));
@@ -322,9 +327,16 @@ Secrets::~Secrets() = default;
 const Settings& Secrets::settings() const { return state_->settings; }
 
 bool Secrets::may_wait() const {
-  std::error_code ec;
-  return std::any_of(state_->places.begin(), state_->places.end(),
-                     [&](const auto& one) { return one.second->is_remote() || std::filesystem::exists(state_->root / one.second->name(), ec); });
+  const std::lock_guard lock(state_->known_mutex);
+  const auto now = Clock::now();
+  if (now >= state_->waits_until) {
+    std::error_code ec;
+    state_->waits = std::any_of(state_->places.begin(), state_->places.end(), [&](const auto& one) {
+      return one.second->is_remote() || std::filesystem::exists(state_->root / one.second->name(), ec);
+    });
+    state_->waits_until = now + kWaitsKnown;
+  }
+  return state_->waits;
 }
 
 void Secrets::refresh() const {
