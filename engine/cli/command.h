@@ -63,7 +63,8 @@ void add_logs_command(Command& app, Globals& globals);        // logs
 // functions disable | enable | disabled; one that ran sets `done`.
 void add_disabling(Command& functions, Globals& globals, const std::shared_ptr<bool>& done);
 void add_adding_command(Command& app, Globals& globals);      // add
-void add_project_commands(Command& app, Globals& globals);    // new, test, deploy
+void add_project_commands(Command& app, Globals& globals);    // new, deploy
+void add_test_command(Command& app, Globals& globals);        // test, graph
 void add_environment_commands(Command& app, Globals& globals);  // setup, doctor
 void add_init_command(Command& app, Globals& globals);        // init
 void add_conformance_command(Command& app, Globals& globals);

@@ -247,6 +247,7 @@ Result<Project> load(const fs::path& root, const std::string& environment, const
                 "Make a project with: sabir new PATH --languages python,ruby,cpp");
   }
   project.environment = environment;
+  if (const char* state = std::getenv("SABIR_STATE_DIR"); state && *state) project.state = project.root / state;
   project.name = project.root.filename().string();
   project.inputs.contents.insert(project.root / "sabir.yml");
   if (auto ok = read_config(project, languages); !ok) return fail(std::move(ok.error()));
