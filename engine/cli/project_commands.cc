@@ -15,17 +15,10 @@
 #include "sabir/languages/languages.h"
 #include "sabir/process/spawn.h"
 #include "sabir/project/project.h"
-#include "sabir/recordings/recordings.h"
-#include "sabir/testing/testing.h"
 
 namespace sabir::cli {
 namespace {
 namespace fs = std::filesystem;
-using std::chrono::seconds;
-
-Result<fs::path> root_of(const Globals& globals) {
-  return project::find_root(globals.session.directory.empty() ? fs::current_path() : globals.session.directory);
-}
 
 // ---- new -------------------------------------------------------------------------------------------------------------
 

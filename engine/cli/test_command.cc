@@ -175,6 +175,7 @@ void test(Globals& globals, const TestOptions& options) {
   run.affected = (options.affected || options.watch || options.explain) && options.since.empty();
   run.since = options.since;
   run.explain = options.explain;
+  if (!options.junit.empty()) run.report = fs::absolute(options.junit);
   run.retries = options.retries;
   run.jobs = options.jobs;
   run.timeout_ms = options.timeout_s * 1000;

@@ -3,7 +3,8 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <map>
+#include <optional>
 
 #include "sabir/base/text.h"
 
@@ -72,28 +73,30 @@ const char* word_of(Language language) {
 
 // Files that say what a language's code is built and run with, beside it or above it.
 const std::vector<std::string_view>& manifests(Language language) {
-  static const std::vector<std::string_view> kPython = {"requirements.txt", "requirements-dev.txt", "pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", "setup.py",
-                                                        "setup.cfg", "tox.ini", "pytest.ini", ".python-version"};
-  static const std::vector<std::string_view> kRuby = {"Gemfile", "Gemfile.lock", ".rspec", ".ruby-version"};
-  static const std::vector<std::string_view> kNode = {"package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "tsconfig.json", "vitest.config.ts",
-                                                      "vitest.config.js", "vitest.config.mts", "vitest.config.mjs", "vite.config.ts", "vite.config.js", ".node-version", ".nvmrc"};
-  static const std::vector<std::string_view> kGo = {"go.mod", "go.sum", "go.work"};
-  static const std::vector<std::string_view> kRust = {"Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml"};
-  static const std::vector<std::string_view> kCpp = {"CMakeLists.txt", "conanfile.txt", "vcpkg.json"};
-  static const std::vector<std::string_view> kJava = {"pom.xml", "build.gradle", "build.gradle.kts"};
-  static const std::vector<std::string_view> kPhp = {"composer.json", "composer.lock", "phpunit.xml", "phpunit.xml.dist"};
+  static const std::map<Language, std::vector<std::string_view>> kFiles = {
+      {Language::kPython, {"requirements.txt", "requirements-dev.txt", "pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", "setup.py", "setup.cfg", ".python-version"}},
+      {Language::kRuby, {"Gemfile", "Gemfile.lock", ".ruby-version"}},
+      {Language::kJavaScript, {"package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "tsconfig.json", ".node-version", ".nvmrc"}},
+      {Language::kGo, {"go.mod", "go.sum", "go.work"}},
+      {Language::kRust, {"Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml"}},
+      {Language::kCpp, {"CMakeLists.txt", "conanfile.txt", "vcpkg.json"}},
+      {Language::kJava, {"pom.xml", "build.gradle", "build.gradle.kts"}},
+      {Language::kPhp, {"composer.json", "composer.lock"}}};
   static const std::vector<std::string_view> kNone;
-  switch (language) {
-    case Language::kPython: return kPython;
-    case Language::kRuby: return kRuby;
-    case Language::kJavaScript: return kNode;
-    case Language::kGo: return kGo;
-    case Language::kRust: return kRust;
-    case Language::kCpp: return kCpp;
-    case Language::kJava: return kJava;
-    case Language::kPhp: return kPhp;
-    default: return kNone;
-  }
+  const auto found = kFiles.find(language);
+  return found == kFiles.end() ? kNone : found->second;
+}
+
+// What its test runner reads besides.
+const std::vector<std::string_view>& runner_files(Language language) {
+  static const std::map<Language, std::vector<std::string_view>> kFiles = {
+      {Language::kPython, {"pytest.ini", "tox.ini", "conftest.py"}},
+      {Language::kRuby, {".rspec"}},
+      {Language::kJavaScript, {"vitest.config.ts", "vitest.config.js", "vitest.config.mts", "vitest.config.mjs", "vite.config.ts", "vite.config.js"}},
+      {Language::kPhp, {"phpunit.xml", "phpunit.xml.dist"}}};
+  static const std::vector<std::string_view> kNone;
+  const auto found = kFiles.find(language);
+  return found == kFiles.end() ? kNone : found->second;
 }
 
 }  // namespace
@@ -249,7 +252,7 @@ void GraphBuilder::surroundings(Node node) {
   const bool is_test = test != layout_.test_language.end();
   if (language == Language::kPython) {
     above(node, "__init__.py");
-    if (is_test || name_of(path) == "conftest.py") above(node, "conftest.py");
+    if (name_of(path) == "conftest.py") above(node, "conftest.py");
   }
   if (language == Language::kGo) {
     // A package is compiled as a whole.
@@ -274,6 +277,7 @@ void GraphBuilder::surroundings(Node node) {
     if (!source.group.empty() && source.path == path) edge(node, group("all that " + source.group + " loads"));
   }
   if (!is_test) return;
+  for (const auto name : runner_files(language)) above(node, name);
   // Recordings bear their test's name, or in languages without one for each test that of the language.
   std::string slug;
   for (const char c : path) slug += c == '/' ? '-' : c;

@@ -338,9 +338,15 @@ class Scanner {
     }
     if (language_ == Language::kGo || language_ == Language::kCpp || language_ == Language::kJava) {
       // A context, an options object: the name is the first literal of the first two arguments.
-      const std::size_t quote = rest.find_first_of("\"`)");
-      const std::size_t comma = rest.find(',');
-      if (quote != std::string_view::npos && comma != std::string_view::npos && comma < quote && trim(rest.substr(comma + 1, quote - comma - 1)).empty()) rest = rest.substr(quote);
+      int depth = 0;
+      for (std::size_t at_comma = 0; at_comma < rest.size() && depth >= 0 && rest[at_comma] != '"'; ++at_comma) {
+        if (std::string_view("([{").find(rest[at_comma]) != std::string_view::npos) ++depth;
+        if (std::string_view(")]}").find(rest[at_comma]) != std::string_view::npos) --depth;
+        if (rest[at_comma] != ',' || depth != 0) continue;
+        const auto second = trim(rest.substr(at_comma + 1));
+        if (second.starts_with('"') || second.starts_with('`')) rest = second;
+        break;
+      }
     }
     if (language_ == Language::kShell) return word_argument(rest, verb, ours);
     rest = rest.substr(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));
@@ -417,8 +423,26 @@ class Scanner {
       if (rest.front() == '*' || rest.substr(0, std::min<std::size_t>(rest.find(')'), 30)).find("argv") != std::string_view::npos) add(RefKind::kEverything, "");
       return;
     }
-    const std::size_t close = std::min(rest.find(rest.front(), 1), rest.size());
-    command(rest.substr(1, close - 1));
+    command_words(rest);
+  }
+
+  // `rest` begins with the literal of a command; the words that follow on its line are its own.
+  void command_words(std::string_view rest) {
+    rest = rest.substr(0, std::min(rest.find('\n'), rest.size()));
+    std::vector<std::string_view> words;
+    for (std::size_t open = rest.find_first_of("\"'"); open != std::string_view::npos && words.size() < 20;) {
+      const std::size_t close = rest.find(rest[open], open + 1);
+      if (close == std::string_view::npos) break;
+      words.push_back(rest.substr(open + 1, close - open - 1));
+      open = rest.find_first_of("\"'", close + 1);
+    }
+    if (words.empty()) return;
+    if (words[0] == "prompt" && words.size() > 2) {
+      for (std::size_t i = 2; i < words.size(); ++i) add(RefKind::kPrompt, words[i]);
+      return;
+    }
+    if (words.size() > 1 && (words[0] == "call" || words[0] == "chat")) add(words[0] == "call" ? RefKind::kCall : RefKind::kAssistant, words[1]);
+    command(words[0]);
   }
 
   // A command that says by itself what it reaches says it in its words, which are literals as well.
@@ -459,9 +483,18 @@ class Scanner {
   }
 
   // Whether it starts the engine's program itself, with words that are not looked at.
-  bool asks_by_command() const {
+  bool asks_by_command() {
     if (!runs_programs(code_)) return false;
-    if (code_.find("SABIR_BIN") != std::string::npos || code_.find("find_engine") != std::string::npos) return true;
+    if (code_.find("find_engine") != std::string::npos) return true;
+    for (std::size_t at = code_.find("SABIR_BIN"); at != std::string::npos; at = code_.find("SABIR_BIN", at + 1)) {
+      // [os.environ["SABIR_BIN"], "prompt", …]: its words are there.
+      const std::string_view rest = std::string_view(code_).substr(at + 9, 400);
+      const std::size_t comma = rest.find_first_not_of("\"'])} \t");
+      if (comma == std::string_view::npos || rest[comma] != ',') return true;
+      const auto words = trim(rest.substr(comma + 1));
+      if (!words.starts_with('"') && !words.starts_with('\'')) return true;
+      command_words(words);
+    }
     for (const auto line : split_lines(code_)) {
       if (line.find("\"sabir\"") == std::string_view::npos && line.find("'sabir'") == std::string_view::npos) continue;
       if (line.find("import") == std::string_view::npos && line.find("require") == std::string_view::npos && line.find("from") == std::string_view::npos) return true;

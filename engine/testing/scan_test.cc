@@ -50,6 +50,8 @@ TEST(Scan, CallsOfFunctionsAreTheirAddresses) {
   EXPECT_THAT(scan("a.rb", "block.call(value) # sabir\n"), Not(Contains(of(RefKind::kAnyFunction))));
   EXPECT_THAT(scan("a.ts", "import * as sabir from \"sabir\";\nawait sabir.call<number>('stats.mean', {})\n"), Contains(of(RefKind::kCall, "stats.mean")));
   EXPECT_THAT(scan("a_test.go", "import \"sabir\"\nsabir.Call(ctx, \"stats.mean\", args)\n"), Contains(of(RefKind::kCall, "stats.mean")));
+  EXPECT_THAT(scan("A.java", "Sabir.call(new TypeRef<List<A.B>>() { }, \"stats.mean\", x)\n"), Not(Contains(of(RefKind::kAnyFunction))));
+  EXPECT_THAT(scan("a_test.go", "import \"sabir\"\nsabir.Ask(context.Background(), \"navigator\", x)\n"), Not(Contains(of(RefKind::kAnyAssistant))));
   EXPECT_THAT(scan("a.rs", "sabir::call::<f64>(\"stats.mean\", args![])\n"), Contains(of(RefKind::kCall, "stats.mean")));
   EXPECT_THAT(scan("a.cpp", "sabir::call<double>(\"stats.mean\", {})\n"), Contains(of(RefKind::kCall, "stats.mean")));
   EXPECT_THAT(scan("a.bats", "run sabir_call --json stats.mean values:=[1]\n"), Contains(of(RefKind::kCall, "stats.mean")));
@@ -81,6 +83,9 @@ TEST(Scan, TheEnginesOwnCommandsAreReadOrReachEverything) {
   EXPECT_THAT(scan("a.py", "def test(engine):\n  engine(\"functions\")\n# sabir\n"), Contains(of(RefKind::kAnyFunction)));
   EXPECT_THAT(scan("a.py", "def test(engine, sabir):\n  engine(\"call\", \"text.words\")\n"), IsSupersetOf({of(RefKind::kText, "text.words"), of(RefKind::kCall, "text.words")}));
   EXPECT_THAT(scan("a.py", "import subprocess\nsubprocess.run([os.environ['SABIR_BIN'], *words])\n"), Contains(of(RefKind::kEverything)));
+  const auto worded = scan("a.py", "import subprocess\nsubprocess.run([os.environ['SABIR_BIN'], \"prompt\", \"tokens\", \"key_points\", x])\n");
+  EXPECT_THAT(worded, Contains(of(RefKind::kPrompt, "key_points")));
+  EXPECT_THAT(worded, Not(Contains(of(RefKind::kEverything))));
   EXPECT_THAT(scan("a.sh", "sabir check\n"), Contains(of(RefKind::kEverything)));
   EXPECT_THAT(scan("a.bats", "source \"$(sabir sdk path shell)/sabir.sh\"\n"), Not(Contains(of(RefKind::kEverything))));
 }

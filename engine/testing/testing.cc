@@ -256,6 +256,30 @@ std::string settings_of(const Options& options) {
 
 }  // namespace
 
+namespace {
+
+// Reports that were written into the project are none of its files, in later runs either.
+void leave_out_reports(const fs::path& root, const fs::path& report, Tree& tree) {
+  const fs::path kept = root / ".sabir" / "tests" / "reports";
+  std::set<std::string> names;
+  if (auto text = read_file(kept, std::size_t{1} << 20U)) {
+    for (const auto line : split_lines(*text)) {
+      if (!trim(line).empty()) names.emplace(trim(line));
+    }
+  }
+  std::error_code error;
+  const std::string relative = report.empty() ? "" : fs::weakly_canonical(report, error).lexically_relative(root).string();
+  if (!relative.empty() && !relative.starts_with("..") && names.size() < 1000 && names.insert(relative).second) {
+    fs::create_directories(kept.parent_path(), error);
+    std::string text;
+    for (const auto& name : names) text += name + "\n";
+    [[maybe_unused]] const auto written = write_file(kept, text);
+  }
+  std::erase_if(tree.files, [&](const auto& file) { return names.contains(file); });
+}
+
+}  // namespace
+
 Result<Summary> run(const Options& asked) {
   Options options = asked;
   const auto start = Board::Clock::now();
@@ -265,6 +289,7 @@ Result<Summary> run(const Options& asked) {
   if (auto ok = narrow(options, asked); !ok) return fail(std::move(ok.error()));
   auto tree = walk(options.root);
   if (!tree) return fail(std::move(tree.error()));
+  leave_out_reports(options.root, options.report, *tree);
   auto found = discover(options.root, *tree, options.languages);
   if (!found) return fail(std::move(found.error()));
 
@@ -419,6 +444,7 @@ Result<json::object> dependency_graph(const GraphOptions& options) {
   if (!project) return fail(std::move(project.error()));
   auto tree = walk(project->root);
   if (!tree) return fail(std::move(tree.error()));
+  leave_out_reports(project->root, {}, *tree);
   auto found = discover(project->root, *tree, options.languages);
   if (!found) return fail(std::move(found.error()));
   Impact impact(*project, *tree, *found, "");

@@ -15,6 +15,9 @@ if ENV["SABIR_RECORD"].to_s.empty?
   end
 end
 
+# sabir depends: nothing
+# (What is asked of the engine here is where its SDK lies, which no test's outcome depends on: docs/testing.md.)
+
 # Ends the run at once, with nothing said but this.
 def stop(why)
   warn why

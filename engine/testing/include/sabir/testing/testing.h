@@ -91,6 +91,7 @@ struct Options {
   bool affected = false;           // only test files that have not passed with what they depend on now
   std::string since;               // in place of that: those that what changed since this commit reaches; "" = none
   bool explain = false;            // of an affected run: says why each file is run, and runs nothing
+  std::filesystem::path report;    // that the caller writes: no file of the project's; empty = none
   int retries = 0;                 // a failed test is run so many times more
   int jobs = 0;                    // processors to keep busy; 0 = the machine's
   int timeout_ms = 0;              // of one suite; 0 = sabir.yml's tests.timeout, else ten minutes
