@@ -115,7 +115,7 @@ Result<void> tell(Globals& globals, const TestOptions& options, const testing::S
   const Missed missed = missed_since(root, since);
   if (globals.json) {
     auto object = testing::to_json(summary);
-    if (recorded) {
+    if (recorded || missed.stale + missed.missing > 0) {
       object["recordings"] = json::object{{"stale", missed.stale}, {"missing", missed.missing},
                                           {"cost", {{"input_tokens", missed.cost.input_tokens}, {"output_tokens", missed.cost.output_tokens}}}};
     }

@@ -138,8 +138,7 @@ std::string Impact::reason(const std::string& test) const {
   const auto known = state_.tests.find(test);
   const auto node = graph_->find(test);
   if (known == state_.tests.end()) return "it has not run yet";
-  if (!known->second.passed) return "it has not passed yet";
-  if (!known->second.failed.empty()) return "it failed the last time";
+  if (!known->second.passed) return known->second.failed.empty() ? "it has not passed yet" : "it has not passed since it failed";
   if (node == Graph::kNoNode) return "it is not known";
   if (known->second.depended.empty()) return "something of the many files that it depends on has changed";
   const std::map<std::string, std::uint64_t> before(known->second.depended.begin(), known->second.depended.end());

@@ -127,8 +127,9 @@ class Models:
         self._write()
         engine.set("SABIR_SCRIPTED_REPLIES", self._file)
         engine.set("SABIR_MODEL", "scripted")
-        if not os.environ.get("SABIR_RECORD"):
-            engine.set("SABIR_REPLAY", None)
+        # What the test itself says is neither recorded nor replayed.
+        for name in ("SABIR_RECORD", "SABIR_REPLAY"):
+            engine.set(name, None)
 
     def reply(self, text=None, *, contains=None, matches=None, **more):
         """The model says `text` to what contains or matches something; without either, to whatever is asked next.

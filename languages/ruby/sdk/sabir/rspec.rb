@@ -73,7 +73,8 @@ module Sabir
         write
         engine.set("SABIR_SCRIPTED_REPLIES", @file)
         engine.set("SABIR_MODEL", "scripted")
-        engine.set("SABIR_REPLAY", nil) if ENV["SABIR_RECORD"].to_s.empty?
+        # What the example itself says is neither recorded nor replayed.
+        %w[SABIR_RECORD SABIR_REPLAY].each { |name| engine.set(name, nil) }
       end
 
       # The model says `text` to what contains or matches something; without either, to whatever is asked next.
