@@ -172,6 +172,7 @@ int run(int argc, char** argv) {
   Command app("One engine for AI projects written in many languages.", "sabir");
   app.require_subcommand();
   add_call_commands(app, globals);
+  add_check_command(app, globals);
   add_prompt_commands(app, globals);
   add_memory_commands(app, globals);
   add_engine_commands(app, globals);
@@ -181,6 +182,7 @@ int run(int argc, char** argv) {
   add_logs_command(app, globals);
   add_project_commands(app, globals);
   add_test_command(app, globals);
+  add_deploy_commands(app, globals);
   add_environment_commands(app, globals);
   add_init_command(app, globals);
   add_adding_command(app, globals);
@@ -192,6 +194,7 @@ int run(int argc, char** argv) {
   add_model_commands(app, globals);
   add_usage_command(app, globals);
   add_trace_command(app, globals);
+  add_config_commands(app, globals);
   add_secret_commands(app, globals);
   add_ci_commands(app, globals);
   add_recording_commands(app, globals);

@@ -1,24 +1,14 @@
-// sabir new, deploy.
-#include <unistd.h>
-
-#include <algorithm>
-#include <mutex>
-#include <set>
+// sabir new.
 #include <sstream>
-#include <thread>
 
 #include "command.h"
+#include "config_schemas.h"
 #include "new_project.h"
 #include "resources.h"
-#include "sabir/base/file.h"
 #include "sabir/base/text.h"
-#include "sabir/languages/languages.h"
-#include "sabir/process/spawn.h"
-#include "sabir/project/project.h"
 
 namespace sabir::cli {
 namespace {
-namespace fs = std::filesystem;
 
 // ---- new -------------------------------------------------------------------------------------------------------------
 
@@ -35,6 +25,8 @@ void new_command(Globals& globals, const std::string& path, const std::string& l
   }
   auto report = new_project(options);
   if (!report) return fail_with(globals, report.error());
+  // The configuration files' first lines name them. Without them an editor checks nothing, and the project works all the same.
+  [[maybe_unused]] const auto schemas = write_config_schemas(report->root);
   if (globals.json) {
     json::array files;
     for (const auto& file : report->files) files.push_back(json::value(file));
@@ -56,15 +48,6 @@ void add_project_commands(Command& app, Globals& globals) {
   making->add_option("PATH", *path, "the new folder; it must not exist, or be empty").required();
   making->add_option("-l,--languages", *languages, "in order of preference").show_default();
   making->callback([&globals, path, languages] { new_command(globals, *path, *languages); });
-
-  auto* const deploying = app.add_subcommand("deploy", "Bring the project to staging or production.");
-  auto target = std::make_shared<std::string>();
-  add_common(*deploying, globals);
-  deploying->add_option("ENVIRONMENT", *target, "development, staging or production");
-  deploying->callback([&globals, target] {
-    fail_with(globals, Error(ErrorCode::kUsage, "this version of Sabir cannot deploy yet",
-                             "Run your own `terraform apply`; config/deployment_config.yml keeps what it will need."));
-  });
 }
 
 }  // namespace sabir::cli
