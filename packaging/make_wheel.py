@@ -43,6 +43,8 @@ def main(version, binary, sdk, licence, output):
         files.append((path.relative_to(sdk).as_posix(), path.read_bytes(), 0o644))
     files.append((info + "/METADATA", (METADATA % version).encode(), 0o644))
     files.append((info + "/WHEEL", ("Wheel-Version: 1.0\nGenerator: sabir\nRoot-Is-Purelib: false\nTag: %s\n" % tag).encode(), 0o644))
+    # pytest finds the fixtures by it; the name is the module's, so that a conftest.py that imports it loads nothing twice.
+    files.append((info + "/entry_points.txt", b"[pytest11]\nsabir.testing = sabir.testing\n", 0o644))
     files.append((info + "/LICENSE", licence.read_bytes(), 0o644))
     record = ""
     for name, data, _ in files:

@@ -12,6 +12,7 @@
 #include "inner_commands.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "test_command.h"
 
 namespace sabir::cli {
 
@@ -145,6 +146,9 @@ int run(int argc, char** argv) {
     fail_with(globals, read.error());
     return globals.exit_code;
   }
+  auto written = test_words({words.begin(), words.end()});
+  words.clear();
+  for (auto& word : written) words.push_back(word.data());
   argc = static_cast<int>(words.size());
   words.push_back(nullptr);
   argv = words.data();
@@ -177,6 +181,7 @@ int run(int argc, char** argv) {
   add_top_command(app, globals);
   add_logs_command(app, globals);
   add_project_commands(app, globals);
+  add_test_command(app, globals);
   add_deploy_commands(app, globals);
   add_environment_commands(app, globals);
   add_init_command(app, globals);

@@ -64,7 +64,8 @@ void add_logs_command(Command& app, Globals& globals);        // logs
 // functions disable | enable | disabled; one that ran sets `done`.
 void add_disabling(Command& functions, Globals& globals, const std::shared_ptr<bool>& done);
 void add_adding_command(Command& app, Globals& globals);      // add
-void add_project_commands(Command& app, Globals& globals);    // new, test
+void add_project_commands(Command& app, Globals& globals);    // new
+void add_test_command(Command& app, Globals& globals);        // test, graph
 void add_deploy_commands(Command& app, Globals& globals);     // deploy plan | apply | status | logs | rollback | destroy | diff | bundle
 void add_environment_commands(Command& app, Globals& globals);  // setup, doctor
 void add_init_command(Command& app, Globals& globals);        // init

@@ -23,6 +23,7 @@ std::string help_page() {
   page += head("Keep in order") + "\n";
   page += "  check                  say what is wrong, and what is untested or unused, without running anything\n";
   page += "  test [PATH]            run every language's own tests, with one summary\n";
+  page += "  graph [NODE]           what depends on what, and which tests a change reaches\n";
   page += "  recordings list        recorded answers for tests (also: show, prune, refresh)\n";
   page += "  model list             models here and the project's aliases (also: pull, rm, find, use)\n";
   page += "  usage                  what calls of models took: tokens and money, by day, user, model, …\n";

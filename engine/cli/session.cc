@@ -19,9 +19,10 @@ bool set(const char* name) {
   return value && *value;
 }
 
-// Its calls belong to a recording of its own, not to an engine that runs for others too.
+// Its calls belong to a recording or a store of its own, not to an engine that runs for others too.
 bool has_recording(const SessionOptions& options) {
-  return !options.recording.record.empty() || !options.recording.replay.empty() || set("SABIR_RECORD") || set("SABIR_REPLAY");
+  return !options.recording.record.empty() || !options.recording.replay.empty() || set("SABIR_RECORD") || set("SABIR_REPLAY") ||
+         set("SABIR_STATE_DIR");
 }
 
 Result<std::unique_ptr<runtime::Engine>> open_with(const SessionOptions& options, bool live, EngineHooks hooks) {

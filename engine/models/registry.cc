@@ -9,6 +9,7 @@
 #include "local_model.h"
 #include "money/metered_model.h"
 #include "openai/openai_model.h"
+#include "refused_model.h"
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
 #include "sabir/project/configuration.h"
@@ -104,12 +105,16 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
       auto openai = read_openai(reader, object, pointer, alias);
       entry.secret = openai.key;
       retries = 3;
+      const bool is_refused = !options.live && !is_on_this_machine(openai.base_url);
       if (!reader.problem) leaf = make_openai_model(std::move(openai), options.client, options.secrets);
+      if (leaf && is_refused) leaf = make_refused_model(alias, leaf->description());
     } else if (entry.provider == "anthropic") {
       auto anthropic = read_anthropic(reader, object, pointer, alias);
       entry.secret = anthropic.key;
       retries = 3;
+      const bool is_refused = !options.live && !is_on_this_machine(anthropic.base_url);
       if (!reader.problem) leaf = make_anthropic_model(std::move(anthropic), options.client, options.secrets);
+      if (leaf && is_refused) leaf = make_refused_model(alias, leaf->description());
     } else if (entry.provider == "local") {
       LocalSpec spec;
       spec.name = reader.text(object, "model", pointer);
@@ -130,6 +135,9 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
         leaf = std::move(*model);
       } else if (!reader.problem) {
         leaf = make_scripted_model(options.root / script, script, alias);
+      }
+      if (leaf && !options.script.empty()) {
+        leaf = make_scripted_model(options.script, options.script.string(), alias);
       }
     }
     const PolicyOptions policy = read_policy(reader, object, pointer, retries);

@@ -233,6 +233,7 @@ Result<Project> load(const fs::path& root, const std::string& environment, const
                 "Make a project with: sabir new PATH --languages python,ruby,cpp");
   }
   project.environment = environment;
+  if (const char* state = std::getenv("SABIR_STATE_DIR"); state && *state) project.state = project.root / state;
   project.name = project.root.filename().string();
   if (auto ok = read_config(project, languages); !ok) return fail(std::move(ok.error()));
   if (auto ok = read_mcp_servers(project); !ok) return fail(std::move(ok.error()));

@@ -175,6 +175,9 @@ Result<std::shared_ptr<const models::Models>> Engine::State::read_models() {
   how.root = project->root;
   how.environment = project->environment;
   if (const char* alias = std::getenv("SABIR_MODEL")) how.alias_override = alias;
+  // What records asks, whatever else is said.
+  if (const char* live = std::getenv("SABIR_LIVE_MODELS")) how.live = std::string_view(live) != "0" || options.recording.mode == recordings::Mode::kRecord;
+  if (const char* script = std::getenv("SABIR_SCRIPTED_REPLIES"); script && *script) how.script = project->root / script;
   how.secrets = secrets;
   how.local = local;
   how.policies = policies;

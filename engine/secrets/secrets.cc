@@ -166,6 +166,8 @@ struct Secrets::State {
   mutable bool loaded = false;
 
   Settings settings;
+  bool in_test = false;  // SABIR_TEST_SECRETS is set
+  Values test_values;
   // Those of `settings.order` but the environment and the file, which are read here; by their names in it.
   std::vector<std::pair<std::string, std::unique_ptr<Place>>> places;
   // What a place has said, with when it was asked or the stamp of what it was read from.
@@ -314,6 +316,14 @@ Secrets::Secrets(std::filesystem::path root, Settings settings) : state_(std::ma
   // A deployed release has no such file of its own: whoever starts it says where its environment's is.
   if (const char* elsewhere = std::getenv("SABIR_SECRETS_FILE"); elsewhere && *elsewhere == '/') state_->file = elsewhere;
   state_->settings = std::move(settings);
+  if (const char* given = std::getenv("SABIR_TEST_SECRETS"); given && *given) {
+    // A test's own: what it was given, then placeholders. No place of the developer's is asked.
+    state_->in_test = true;
+    state_->settings.order = {"environment"};
+    if (auto text = read_file(root / given, kMostFileBytes)) {
+      if (auto values = parse_values(*text, given)) state_->test_values = std::move(*values);
+    }
+  }
   for (const auto& kind : state_->settings.order) {
     if (kind == "age") state_->places.emplace_back(kind, make_age_place(root, state_->settings.age));
     if (kind == "aws") state_->places.emplace_back(kind, make_aws_place(state_->settings));
@@ -374,6 +384,10 @@ Result<std::string> Secrets::resolve(const std::string& name) const {
   }
   const std::string variable = variable_name(name);
   std::string placeholder;
+  if (const auto own = state_->test_values.find(name); own != state_->test_values.end()) {
+    redactor_->add(name, own->second);
+    return own->second;
+  }
   for (const auto& kind : state_->settings.order) {
     std::optional<std::string> value;
     std::string where;
@@ -399,6 +413,11 @@ Result<std::string> Secrets::resolve(const std::string& name) const {
     redactor_->add(name, *value);
     return std::move(*value);
   }
+  if (state_->in_test) {
+    const std::string value = "test-value-of-" + name;
+    redactor_->add(name, value);
+    return value;
+  }
   return fail(ErrorCode::kSecretMissing, "the secret '" + name + "' is not set" + (placeholder.empty() ? std::string{} : ": " + placeholder + " holds a placeholder for it"),
               "Set the environment variable " + variable + ", or store it in " + written_to() + ": sabir secrets set " + name +
                   (state_->settings.environment == "development" ? "" : " --env " + state_->settings.environment));
@@ -413,6 +432,7 @@ Result<std::vector<SecretInfo>> Secrets::list(const std::vector<std::string>& al
     names.emplace(name, "missing");
     found.emplace(name, where);
   };
+  for (const auto& [name, value] : state_->test_values) take(name, "the test");
   std::vector<std::string> of_environment;
   for (const auto& kind : state_->settings.order) {
     if (kind == "environment") {

@@ -37,6 +37,25 @@ std::string quoted(std::string_view text, std::size_t most) {
   return out;
 }
 
+constexpr std::size_t kMostSlow = 3;
+constexpr double kSlow = 1.0;  // seconds
+
+// The tests that took longest, where any took long.
+std::string slowest(const Summary& summary) {
+  std::vector<const Case*> slow;
+  for (const auto& suite : summary.suites) {
+    for (const auto& one : suite.cases) {
+      if (one.seconds >= kSlow) slow.push_back(&one);
+    }
+  }
+  if (slow.empty()) return "";
+  std::sort(slow.begin(), slow.end(), [](const Case* a, const Case* b) { return a->seconds > b->seconds; });
+  if (slow.size() > kMostSlow) slow.resize(kMostSlow);
+  std::string out = "\nSlowest:\n";
+  for (const auto* one : slow) out += "  " + seconds_text(one->seconds) + "  " + one->id + "\n";
+  return out;
+}
+
 }  // namespace
 
 Board::Board(int fd, bool live, Clock::time_point start) : fd_(fd), live_(live && fd >= 0), start_(start) {}
@@ -147,10 +166,16 @@ std::string report_text(const Summary& summary) {
     if (!suite.hint.empty()) out += "  " + suite.hint + "\n";
     out += quoted(suite.output, 40);
   }
+  out += slowest(summary);
+  if (!summary.flaky.empty()) out += "\nFlaky:\n";
+  for (const auto& one : summary.flaky) out += "  " + one + "\n";
   if (!summary.notes.empty()) out += "\n";
   for (const auto& note : summary.notes) out += note + "\n";
+  if (summary.suites.empty() && summary.unchanged > 0) {
+    return out + std::to_string(summary.unchanged) + (summary.unchanged == 1 ? " test file" : " test files") + " unchanged since they passed; nothing to run\n";
+  }
   out += "\n" + counts(summary.count(Outcome::kPassed), summary.failed(), summary.count(Outcome::kSkipped)) + " in " +
-         seconds_text(summary.seconds) + (summary.interrupted ? ", interrupted" : "") + "\n";
+         seconds_text(summary.seconds) + (summary.unchanged > 0 ? "; " + std::to_string(summary.unchanged) + " test files unchanged" : "") + (summary.interrupted ? ", interrupted" : "") + "\n";
   return out;
 }
 

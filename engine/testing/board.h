@@ -33,7 +33,7 @@ class Board {
  private:
   struct Entry {
     std::string name;
-    std::string phase = "starting";
+    std::string phase = "waiting";
     int done = 0;
     int expected = 0;
     int failed = 0;

@@ -1,6 +1,8 @@
 // Any runner that writes JUnit XML, as a language's `tests:` names it (spec/language.md).
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "child.h"
 #include "report.h"
 #include "runners.h"
@@ -43,6 +45,23 @@ std::pair<std::string, int> place_in(std::string_view text, const std::vector<st
   return best;
 }
 
+// Which of the test files a case is of: the report's own word, or else the class that is named as the file is.
+std::string file_of(const std::string& told, const std::string& group, const std::vector<std::string>& files) {
+  if (std::find(files.begin(), files.end(), told) != files.end()) return told;
+  if (files.size() == 1) return files.front();
+  const std::size_t dot = group.rfind('.');
+  std::string found;
+  for (const auto& file : files) {
+    const fs::path path(file);
+    const std::string stem = path.stem().string();
+    const bool is_it = file == group || path.filename() == group || (!group.empty() && (stem == group || (dot != std::string::npos && stem == group.substr(dot + 1))));
+    if (!is_it) continue;
+    if (!found.empty()) return {};
+    found = file;
+  }
+  return found;
+}
+
 }  // namespace
 
 Result<void> read_junit(std::string_view xml, const fs::path& root, const std::vector<std::string>& files, Suite& suite) {
@@ -67,6 +86,7 @@ Result<void> read_junit(std::string_view xml, const fs::path& root, const std::v
     one.file = text_of(told, "file");
     if (one.file.starts_with(prefix)) one.file = one.file.substr(prefix.size());
     if (const auto* line = told.if_contains("line"); line && line->is_int64()) one.line = static_cast<int>(line->get_int64());
+    one.test_file = file_of(one.file, group, files);
     one.message = text_of(told, "message");
     one.text = text_of(told, "text");
     if (one.outcome == Outcome::kFailed) {
@@ -85,7 +105,8 @@ Result<void> read_junit(std::string_view xml, const fs::path& root, const std::v
   return {};
 }
 
-Suite run_command(const RunContext& context, const project::Language& language, const std::vector<std::string>& files, std::size_t entry) {
+Suite run_command(const RunContext& context, const project::Language& language, const Selection& selection, std::size_t entry) {
+  const auto& files = selection.files;
   Suite suite;
   suite.name = text_of(language.tests, "runner");
   if (suite.name.empty()) suite.name = language.name;
@@ -114,24 +135,17 @@ Suite run_command(const RunContext& context, const project::Language& language, 
   ChildSpec spec;
   spec.argv = languages::filled(argv, values, {{"files", files}});
   spec.folder = context.options.root;
-  if (!context.options.engine.empty()) spec.environment["SABIR_BIN"] = context.options.engine.string();
-  spec.environment["SABIR_PROJECT"] = context.options.root.string();
+  spec.environment = suite_environment(context, language.name);
   spec.environment["SABIR_SDK"] = values["sdk"];
-  for (const auto& [name, value] : {std::pair("SABIR_ENV", "test"), std::pair("SABIR_MODEL", "scripted")}) {
-    if (std::getenv(name) == nullptr) spec.environment[name] = value;
-  }
-  spec.environment["SABIR_TEST_NAME"] = language.name;
-  for (const auto& [name, value] : context.options.environment) spec.environment[name] = value;
   spec.deadline = Clock::now() + context.timeout;
   Tail tail;
   spec.on_output_line = [&](std::string_view line) { tail.line(line); };
   context.board.phase(entry, "running");
   const auto end = run_child(spec);
   if (!end) return settle(suite.name + " is not installed", hint);
-  if (end->stopped) return settle("stopped");
-  if (end->timed_out) {
-    return settle("not finished after " + std::to_string(context.timeout.count() / 1000) + " s; its processes were ended",
-                  "Give it longer in sabir.yml: tests: {timeout: 20m}", tail.text());
+  if (end->stopped || end->timed_out) {
+    explain_end(context, end->stopped, end->timed_out, suite);
+    return settle(suite.problem, suite.hint, tail.text());
   }
   auto xml = read_file(report, kMostReport);
   fs::remove(report, ignored);
@@ -142,7 +156,7 @@ Suite run_command(const RunContext& context, const project::Language& language, 
   if (auto read = read_junit(*xml, context.options.root, files, suite); !read) {
     return settle("its report is no JUnit XML: " + read.error().message, "", tail.text());
   }
-  if (suite.cases.empty()) {
+  if (suite.cases.empty() && !selection.may_be_empty) {
     return settle(std::to_string(suite.files) + (suite.files == 1 ? " test file" : " test files") + ", but no test was collected", "", tail.text());
   }
   if (end->exit_code != 0 && suite.count(Outcome::kFailed) == 0) {

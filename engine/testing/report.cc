@@ -119,6 +119,8 @@ void EventReader::line(std::string_view text, Suite& suite) {
     one.line = whole(event, "line");
     one.message = bounded(string_or(event, "message"));
     one.text = bounded(string_or(event, "text"));
+    one.test_file = bounded(string_or(event, "test_file"), 1000);
+    one.rerun = bounded(string_or(event, "rerun"), 2000);
     suite.cases.push_back(std::move(one));
   }
 }
@@ -136,6 +138,7 @@ void CtestReader::line(std::string_view text, Suite& suite) {
     Case one;
     one.id = bounded(result->name, 2000);
     one.seconds = result->seconds;
+    one.rerun = one.id;
     if (result->status == "Passed") {
       if (suite.cases.size() < kMostCases) suite.cases.push_back(std::move(one));
     } else if (result->status.find("Skipped") != std::string::npos || result->status.find("Disabled") != std::string::npos) {

@@ -14,36 +14,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::map<std::string, std::string> suite_environment(const RunContext& context, const char* path_name,
-                                                     const std::string& language, const fs::path& first) {
-  std::map<std::string, std::string> environment;
-  if (!context.options.engine.empty()) environment["SABIR_BIN"] = context.options.engine.string();
-  environment["SABIR_PROJECT"] = context.options.root.string();
-  // A store and replies of the tests' own, as the project's conftest.py and spec_helper.rb choose them too.
-  for (const auto& [name, value] : {std::pair("SABIR_ENV", "test"), std::pair("SABIR_MODEL", "scripted")}) {
-    if (std::getenv(name) == nullptr) environment[name] = value;
-  }
-  environment["SABIR_TEST_NAME"] = language;
-  for (const auto& [name, value] : context.options.environment) environment[name] = value;
-  if (path_name == nullptr) return environment;
+// With the language's SDK on its load path.
+std::map<std::string, std::string> with_path(const RunContext& context, const char* path_name, const std::string& language, const fs::path& first) {
+  auto environment = suite_environment(context, language);
   std::vector<std::string> folders;
   if (!first.empty()) folders.push_back(first.string());
-  if (const auto sdk = context.options.sdk_paths.find(language); sdk != context.options.sdk_paths.end()) {
-    folders.push_back(sdk->second.string());
-  }
+  if (const auto sdk = context.options.sdk_paths.find(language); sdk != context.options.sdk_paths.end()) folders.push_back(sdk->second.string());
   if (const char* inherited = std::getenv(path_name); inherited != nullptr && *inherited != '\0') folders.emplace_back(inherited);
   environment[path_name] = join(folders, ":");
   return environment;
-}
-
-void explain_end(const RunContext& context, const ChildEnd& end, Suite& suite) {
-  if (end.stopped) {
-    suite.problem = "stopped";
-    suite.hint.clear();
-  } else if (end.timed_out) {
-    suite.problem = "not finished after " + std::to_string(context.timeout.count() / 1000) + " s; its processes were ended";
-    suite.hint = "Give it longer in sabir.yml: tests: {timeout: 20m}";
-  }
 }
 
 // The first interpreter that runs `check` with exit code 0; `found_any` tells whether one could be started at all.
@@ -78,7 +57,7 @@ std::vector<std::string> python_candidates(const fs::path& root) {
 }
 
 // Runs a runner that reports through events, and turns what it says into the suite's verdict.
-void run_reported(const RunContext& context, ChildSpec spec, std::size_t entry, Suite& suite) {
+void run_reported(const RunContext& context, ChildSpec spec, const Selection& selection, std::size_t entry, Suite& suite) {
   EventReader events;
   Tail tail;
   int failed = 0;
@@ -97,7 +76,7 @@ void run_reported(const RunContext& context, ChildSpec spec, std::size_t entry, 
     return;
   }
   if (end->stopped || end->timed_out) {
-    explain_end(context, *end, suite);
+    explain_end(context, end->stopped, end->timed_out, suite);
     suite.output = tail.text();
     return;
   }
@@ -112,6 +91,7 @@ void run_reported(const RunContext& context, ChildSpec spec, std::size_t entry, 
     if (suite.output.empty()) suite.output = tail.text();
     return;
   }
+  if (suite.cases.empty() && selection.may_be_empty && (end->exit_code == 0 || events.collected())) return;
   if (suite.cases.empty() && (end->exit_code == 0 || events.collected())) {
     suite.problem = std::to_string(suite.files) + (suite.files == 1 ? " test file" : " test files") + ", but no test was collected";
     suite.hint = suite.name == "rspec" ? "Check the pattern in .rspec: --pattern '{functions,assistants,memory}/ruby/tests/**/*.rb'"
@@ -152,16 +132,54 @@ std::string quote_cmake(const fs::path& path) {
   return out + path.string() + "]==]";
 }
 
+// A name as a regular expression that it alone matches.
+std::string quoted_pattern(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 }  // namespace
 
-Suite run_pytest(const RunContext& context, const std::vector<std::string>& files, std::size_t entry) {
+std::map<std::string, std::string> suite_environment(const RunContext& context, const std::string& language) {
+  std::map<std::string, std::string> environment;
+  if (!context.options.engine.empty()) environment["SABIR_BIN"] = context.options.engine.string();
+  environment["SABIR_PROJECT"] = context.options.root.string();
+  environment["SABIR_ENV"] = context.options.environment_name;
+  // Replies of the tests' own, as the project's conftest.py and spec_helper.rb choose them too.
+  if (std::getenv("SABIR_MODEL") == nullptr) environment["SABIR_MODEL"] = "scripted";
+  if (std::getenv("SABIR_STATE_DIR") == nullptr) environment["SABIR_STATE_DIR"] = context.store.string();
+  environment["SABIR_TEST_NAME"] = language;
+  for (const auto& [name, value] : context.options.environment) environment[name] = value;
+  return environment;
+}
+
+void explain_end(const RunContext& context, bool was_stopped, bool was_late, Suite& suite) {
+  if (was_stopped) {
+    suite.problem = "stopped";
+    suite.hint.clear();
+    suite.stopped = true;
+  } else if (was_late) {
+    suite.problem = "not finished after " + std::to_string(context.timeout.count() / 1000) + " s; its processes were ended";
+    suite.hint = "Give it longer in sabir.yml: tests: {timeout: 20m}";
+  }
+}
+
+Suite run_pytest(const RunContext& context, const Selection& selection, std::size_t entry) {
   Suite suite;
   suite.name = "pytest";
-  suite.files = static_cast<int>(files.size());
+  suite.files = static_cast<int>(selection.files.size());
   const Stopwatch watch(suite);
   const auto deadline = Clock::now() + context.timeout;
   bool found_any = false;
   const auto python = first_that_runs(context.options.root, python_candidates(context.options.root), {"-c", "import pytest"}, found_any);
+  if (children_stopped()) {
+    explain_end(context, true, false, suite);
+    return suite;
+  }
   if (!python) {
     suite.problem = found_any ? "pytest is not installed for this project's Python" : "no Python interpreter was found";
     suite.hint = found_any ? "Run: sabir setup" : "Debian: apt-get install python3 python3-venv; then: sabir setup";
@@ -174,16 +192,21 @@ Suite run_pytest(const RunContext& context, const std::vector<std::string>& file
   }
   context.board.phase(entry, "collecting");
   std::vector<std::string> argv = {*python, "-m", "pytest", "-p", "sabir_pytest_reporter", "-q", "--color=no"};
-  if (!context.options.only.empty()) argv.push_back(context.options.only.string());
-  run_reported(context, child(context, std::move(argv), suite_environment(context, "PYTHONPATH", "python", reporter), deadline),
-               entry, suite);
+  // The SDK's own fixtures, also where no conftest.py brings them.
+  const auto sdk = context.options.sdk_paths.find("python");
+  std::error_code ignored;
+  if (sdk != context.options.sdk_paths.end() && fs::exists(sdk->second / "sabir" / "testing.py", ignored)) argv.insert(argv.end(), {"-p", "sabir.testing"});
+  // A whole run goes by the project's own configuration, as plain pytest does.
+  if (!selection.tests.empty()) argv.insert(argv.end(), selection.tests.begin(), selection.tests.end());
+  else if (!selection.whole) argv.insert(argv.end(), selection.files.begin(), selection.files.end());
+  run_reported(context, child(context, std::move(argv), with_path(context, "PYTHONPATH", "python", reporter), deadline), selection, entry, suite);
   return suite;
 }
 
-Suite run_rspec(const RunContext& context, const std::vector<std::string>& files, std::size_t entry) {
+Suite run_rspec(const RunContext& context, const Selection& selection, std::size_t entry) {
   Suite suite;
   suite.name = "rspec";
-  suite.files = static_cast<int>(files.size());
+  suite.files = static_cast<int>(selection.files.size());
   const Stopwatch watch(suite);
   const auto deadline = Clock::now() + context.timeout;
   const fs::path& root = context.options.root;
@@ -204,16 +227,19 @@ Suite run_rspec(const RunContext& context, const std::vector<std::string>& files
     argv.emplace_back(option);
   }
   // Named files are loaded whatever the pattern says; a whole run goes by the project's own .rspec, as plain rspec does.
-  if (!context.options.only.empty()) {
-    for (const auto& file : files) argv.push_back(file);
-  }
+  if (!selection.tests.empty()) argv.insert(argv.end(), selection.tests.begin(), selection.tests.end());
+  else if (!selection.whole) argv.insert(argv.end(), selection.files.begin(), selection.files.end());
   bool found_any = false;
   if (!first_that_runs(root, {argv[0]}, {"--version"}, found_any)) {
+    if (children_stopped()) {
+      explain_end(context, true, false, suite);
+      return suite;
+    }
     suite.problem = argv[0] + " is not installed";
     suite.hint = "Run: sabir setup (Debian: apt-get install ruby-rspec)";
     return suite;
   }
-  run_reported(context, child(context, std::move(argv), suite_environment(context, "RUBYLIB", "ruby", {}), deadline), entry, suite);
+  run_reported(context, child(context, std::move(argv), with_path(context, "RUBYLIB", "ruby", {}), deadline), selection, entry, suite);
   return suite;
 }
 
@@ -270,14 +296,14 @@ std::string cmake_for(const CppFolder& folder, const fs::path& sdk,
   return out;
 }
 
-Suite run_cpp(const RunContext& context, const std::vector<CppFolder>& folders, std::size_t entry) {
+Suite run_cpp(const RunContext& context, const std::vector<CppFolder>& folders, const Selection& selection, std::size_t entry) {
   Suite suite;
   suite.name = "c++";
   const Stopwatch watch(suite);
   const auto deadline = Clock::now() + context.timeout;
-  const auto environment = suite_environment(context, nullptr, "cpp", {});
+  const auto environment = suite_environment(context, "cpp");
   const auto sdk = context.options.sdk_paths.find("cpp");
-  for (const auto& folder : folders) suite.files += static_cast<int>(folder.tests.size());
+  for (const auto& folder : folders) suite.files += static_cast<int>(folder.wanted.size());
 
   Tail tail;
   ChildEnd end;
@@ -296,7 +322,7 @@ Suite run_cpp(const RunContext& context, const std::vector<CppFolder>& folders, 
     if (end.exit_code == 0) return true;
     suite.problem = what;
     suite.output = tail.text();
-    explain_end(context, end, suite);
+    explain_end(context, end.stopped, end.timed_out, suite);
     return false;
   };
 
@@ -339,14 +365,30 @@ Suite run_cpp(const RunContext& context, const std::vector<CppFolder>& folders, 
         return suite;
       }
     }
-    if (!step({"cmake", "--build", build.string(), "--parallel", "2"}, "the tests of " + folder.relative + " do not compile")) return suite;
+    std::vector<std::string> make = {"cmake", "--build", build.string(), "--parallel", std::to_string(std::max(1, context.processors))};
+    std::vector<std::string> try_them = {"ctest", "--test-dir", build.string(), "--output-on-failure", "--timeout",
+                                         std::to_string(std::max<std::int64_t>(1, context.timeout.count() / 1000))};
+    const bool is_part = folder.wanted.size() < folder.tests.size() && folder.own_cmake.empty();
+    if (is_part) {
+      // The project stays the same, so that nothing is configured anew.
+      make.emplace_back("--target");
+      for (const auto& test : folder.wanted) make.push_back("test_" + fingerprint(test.string()));
+    }
+    if (!step(std::move(make), "the tests of " + folder.relative + " do not compile")) return suite;
+    std::string pattern;
+    if (!selection.tests.empty()) {
+      for (const auto& name : selection.tests) pattern += (pattern.empty() ? "^(" : "|") + quoted_pattern(name);
+      pattern += ")$";
+    } else if (is_part) {
+      for (const auto& test : folder.wanted) pattern += (pattern.empty() ? "^(" : "|") + quoted_pattern(test.stem().string() + ".");
+      pattern += ")";
+    }
+    if (!pattern.empty()) try_them.insert(try_them.end(), {"-R", pattern});
 
     CtestReader reader(context.options.root.string());
     int failed = 0;
     tail = Tail();
-    auto spec = child(context, {"ctest", "--test-dir", build.string(), "--output-on-failure", "--timeout",
-                                std::to_string(std::max<std::int64_t>(1, context.timeout.count() / 1000))},
-                      environment, deadline);
+    auto spec = child(context, std::move(try_them), environment, deadline);
     spec.on_output_line = [&](std::string_view line) {
       tail.line(line);
       reader.line(line, suite);
@@ -361,11 +403,18 @@ Suite run_cpp(const RunContext& context, const std::vector<CppFolder>& folders, 
       return suite;
     }
     if (ended->stopped || ended->timed_out) {
-      explain_end(context, *ended, suite);
+      explain_end(context, ended->stopped, ended->timed_out, suite);
       suite.output = tail.text();
       return suite;
     }
-    if (suite.cases.size() == before) {
+    // Which file a test is of is told by its name's beginning, where the engine wrote the project.
+    for (std::size_t at = before; folder.own_cmake.empty() && at < suite.cases.size(); ++at) {
+      for (const auto& test : folder.tests) {
+        if (suite.cases[at].id.starts_with(test.stem().string() + ".")) suite.cases[at].test_file = test.lexically_relative(context.options.root).string();
+      }
+    }
+    // Another folder may have all of the tests that are asked for.
+    if (suite.cases.size() == before && selection.tests.empty()) {
       suite.problem = std::to_string(folder.tests.size()) + " test files in " + folder.relative + "/tests, but no test was collected";
       suite.hint = "Write TEST(Suite, Promise) from GoogleTest in them.";
       suite.output = tail.text();

@@ -14,24 +14,40 @@ namespace sabir::testing {
 struct RunContext {
   const Options& options;
   std::filesystem::path work;   // .sabir/build: reporters and C++ builds
+  std::filesystem::path store;  // a folder for this suite's engines, thrown away after it
   std::chrono::milliseconds timeout;
+  int processors = 2;           // that a build may use
   Board& board;
 };
 
-Suite run_pytest(const RunContext& context, const std::vector<std::string>& files, std::size_t entry);
-Suite run_rspec(const RunContext& context, const std::vector<std::string>& files, std::size_t entry);
-Suite run_cpp(const RunContext& context, const std::vector<CppFolder>& folders, std::size_t entry);
+// What of a suite is run.
+struct Selection {
+  std::vector<std::string> files;  // from the root
+  std::vector<std::string> tests;  // of them, these alone (Case::rerun); empty = all
+  bool whole = true;               // these are all that there are: the runner may go by its own configuration
+  bool may_be_empty = false;       // these files are known to have no tests
+};
 
-Suite run_command(const RunContext& context, const project::Language& language, const std::vector<std::string>& files, std::size_t entry);
+Suite run_pytest(const RunContext& context, const Selection& selection, std::size_t entry);
+Suite run_rspec(const RunContext& context, const Selection& selection, std::size_t entry);
+Suite run_cpp(const RunContext& context, const std::vector<CppFolder>& folders, const Selection& selection, std::size_t entry);
+Suite run_command(const RunContext& context, const project::Language& language, const Selection& selection, std::size_t entry);
+Suite run_native(const RunContext& context, const NativeProject& project, const Selection& selection, std::size_t entry);
+
+// What every suite sees: a store, secrets and models of the tests' own.
+std::map<std::string, std::string> suite_environment(const RunContext& context, const std::string& language);
+// The end of a runner that did not end by itself.
+void explain_end(const RunContext& context, bool was_stopped, bool was_late, Suite& suite);
 
 // Adds the cases of a JUnit XML report; `files` are the suite's test files, by which a failure's line is found in its text.
-// Errors: kProtocol when it is no such report.
+// Errors: kProtocol.
 Result<void> read_junit(std::string_view xml, const std::filesystem::path& root, const std::vector<std::string>& files, Suite& suite);
 
-// The CMakeLists.txt the engine writes for `folder`; pure.
+// Test program and the sources it is linked with: those of the folder that it does not #include itself. Errors: kIo, kLimit.
+Result<std::vector<std::pair<std::filesystem::path, std::vector<std::filesystem::path>>>> programs_of(const CppFolder& folder);
+
+// The CMake project that builds these programs; `sdk` is where sabir/sabir.hpp lies.
 std::string cmake_for(const CppFolder& folder, const std::filesystem::path& sdk,
                       const std::vector<std::pair<std::filesystem::path, std::vector<std::filesystem::path>>>& programs);
-// For each test, the sources linked beside it: all but those the test includes itself. Errors: kIo.
-Result<std::vector<std::pair<std::filesystem::path, std::vector<std::filesystem::path>>>> programs_of(const CppFolder& folder);
 
 }  // namespace sabir::testing

@@ -39,6 +39,11 @@ class TestingTest : public ::testing::Test {
     write(".venv/bin/python", "#!/bin/sh\n[ \"$1\" = -c ] && exit 0\n" + body, true);
     write("functions/python/tests/test_a.py", "");
   }
+  Result<Discovery> find() {
+    auto tree = walk(root_);
+    EXPECT_TRUE(tree);
+    return discover(root_, *tree);
+  }
   Summary run_all(int timeout_ms = 30'000) {
     Options options;
     options.root = root_;
@@ -60,19 +65,17 @@ TEST_F(TestingTest, TestFilesAreFoundWhereTheProjectKeepsThem) {
                            ".venv/lib/test_hidden.py", "functions/python/function1.py"}) {
     write(path, "");
   }
-  auto found = discover(root_, {});
-  ASSERT_TRUE(found);
+  auto found = find();
   EXPECT_THAT(found->pytest, ElementsAre("completions/tests/test_generate_prompt.py", "functions/python/tests/test_a.py",
                                          "tests/integration/test_integration.py"));
   EXPECT_THAT(found->rspec, ElementsAre("functions/ruby/tests/test_a.rb", "memory/ruby/tests/b_spec.rb"));
   ASSERT_EQ(found->cpp.size(), 1U);
   EXPECT_EQ(found->cpp[0].relative, "functions/cpp");
   EXPECT_THAT(found->notes, ElementsAre("functions/node/tests: no runner for node tests; not run"));
-  auto only = discover(root_, root_ / "completions");
-  ASSERT_TRUE(only);
-  EXPECT_THAT(only->pytest, ElementsAre("completions/tests/test_generate_prompt.py"));
-  EXPECT_TRUE(only->rspec.empty());
-  EXPECT_TRUE(only->cpp.empty());
+  found->keep(root_, [](const std::string& file) { return file.starts_with("completions/"); });
+  EXPECT_THAT(found->pytest, ElementsAre("completions/tests/test_generate_prompt.py"));
+  EXPECT_TRUE(found->rspec.empty());
+  EXPECT_TRUE(found->cpp.empty());
 }
 
 TEST_F(TestingTest, AProjectWithoutTestsIsAnError) {
@@ -154,8 +157,7 @@ TEST_F(TestingTest, ATestThatIncludesItsSourceIsNotLinkedWithItAgain) {
   write("functions/cpp/text.cpp", "int words() { return 1; }\n");
   write("functions/cpp/tests/a_test.cpp", "#include \"../stats.cpp\"\n");
   write("functions/cpp/tests/b_test.cpp", "int words();\n");
-  auto found = discover(root_, {});
-  ASSERT_TRUE(found);
+  auto found = find();
   auto programs = programs_of(found->cpp.at(0));
   ASSERT_TRUE(programs);
   EXPECT_THAT(programs->at(0).second, ElementsAre(root_ / "functions/cpp/text.cpp"));
@@ -178,6 +180,45 @@ TEST_F(TestingTest, CppTestsAreBuiltAndRun) {
   const Summary broken = run_all(120'000);
   EXPECT_EQ(broken.suites.at(0).problem, "the tests of functions/cpp do not compile");
   EXPECT_THAT(broken.suites.at(0).output, HasSubstr("stats.cpp:1:"));
+}
+
+TEST_F(TestingTest, OnlyWhatIsAffectedRunsAgain) {
+  write_python("echo '{\"event\":\"collected\",\"count\":1}' >&3\n"
+               "echo '{\"event\":\"case\",\"id\":\"a\",\"outcome\":\"passed\",\"test_file\":\"functions/python/tests/test_a.py\"}' >&3\n");
+  write("functions/python/tests/test_a.py", "import helper\n");
+  write("functions/python/tests/helper.py", "");
+  Options options;
+  options.root = root_;
+  options.affected = true;
+  ::unsetenv("VIRTUAL_ENV");
+  auto first = run(options);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->suites.size(), 1U);
+  auto second = run(options);
+  ASSERT_TRUE(second);
+  EXPECT_TRUE(second->suites.empty());
+  EXPECT_EQ(second->unchanged, 1);
+  EXPECT_TRUE(second->ok());
+  write("functions/python/tests/helper.py", "x = 1\n");
+  options.explain = true;
+  auto third = run(options);
+  ASSERT_TRUE(third);
+  ASSERT_EQ(third->reasons.size(), 1U);
+  EXPECT_EQ(third->reasons[0].second, "functions/python/tests/helper.py has changed (functions/python/tests/test_a.py → functions/python/tests/helper.py)");
+}
+
+TEST_F(TestingTest, ATestThatPassesAtTheSecondAttemptIsFlaky) {
+  write_python("echo '{\"event\":\"collected\",\"count\":1}' >&3\nif [ -e tried ]; then said=passed; else said=failed; fi\ntouch tried\n"
+               "echo '{\"event\":\"case\",\"id\":\"a\",\"rerun\":\"functions/python/tests/test_a.py::a\",\"outcome\":\"'$said'\"}' >&3\n[ $said = passed ]\n");
+  Options options;
+  options.root = root_;
+  options.retries = 2;
+  ::unsetenv("VIRTUAL_ENV");
+  auto summary = run(options);
+  ASSERT_TRUE(summary);
+  EXPECT_TRUE(summary->ok());
+  EXPECT_THAT(summary->flaky, ElementsAre("a: passed at attempt 2"));
+  EXPECT_THAT(to_junit(*summary), HasSubstr("flaky: passed at attempt 2"));
 }
 
 TEST(Child, AMissingProgramIsUnavailable) {

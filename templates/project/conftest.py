@@ -8,14 +8,9 @@ from pathlib import Path
 
 import pytest
 
-# The tests' own store (.sabir/test/) and replies that need no model; set these variables to test with others. A test that has a
-# recording is replayed; recordings are made of the model that the project asks (sabir test --record tests/recordings).
-os.environ.setdefault("SABIR_ENV", "test")
+# sabir depends: nothing
+# (What is asked of the engine here is where its SDK lies, which no test's outcome depends on: docs/testing.md.)
 os.environ.setdefault("SABIR_PROJECT", str(Path(__file__).parent))
-if not os.environ.get("SABIR_RECORD"):
-    os.environ.setdefault("SABIR_MODEL", "scripted")
-    if not os.environ.get("SABIR_REPLAY") and Path(os.environ["SABIR_PROJECT"], "tests/recordings").is_dir():
-        os.environ.update(SABIR_REPLAY="tests/recordings", SABIR_REPLAY_WHERE_PRESENT="1")
 
 
 def find_engine():
@@ -30,7 +25,7 @@ def find_engine():
     return shutil.which("sabir", path=os.pathsep.join(folders))
 
 
-def pytest_configure():
+def pytest_configure(config):
     engine = find_engine()
     if engine is None:
         pytest.exit("these tests need the engine: put `sabir` on PATH or set SABIR_BIN to its path", returncode=2)
@@ -42,3 +37,6 @@ def pytest_configure():
             pytest.exit("the engine %s offers no SDK: %s" % (engine, asked.stderr.strip()), returncode=2)
         sys.path.insert(0, asked.stdout.strip())
     os.environ["SABIR_BIN"] = engine
+    # Fixtures (engine, sabir, memory, models, secrets, recording), the tests' own environment (SABIR_ENV=test) and models that cost
+    # nothing: replies of tests/scripted_replies.json, or the recording that a test has in tests/recordings.
+    config.pluginmanager.import_plugin("sabir.testing")

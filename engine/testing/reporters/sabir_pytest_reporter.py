@@ -4,6 +4,7 @@ import os
 
 _MOST = 20000
 _fd = None
+_root = ""
 
 
 def _say(**event):
@@ -18,7 +19,8 @@ def _say(**event):
 
 
 def pytest_configure(config):
-    global _fd
+    global _fd, _root
+    _root = str(config.rootpath) if hasattr(config, "rootpath") else str(config.rootdir)
     # Parallel workers of pytest-xdist load this too; their results reach the first process, which reports them.
     if hasattr(config, "workerinput"):
         return
@@ -37,7 +39,12 @@ def pytest_collection_finish(session):
 
 def pytest_collectreport(report):
     if report.failed:
-        _say(event="broken", file=report.nodeid.split("::")[0], text=str(report.longrepr)[-_MOST:])
+        _say(event="broken", file=_from_here(report.nodeid.split("::")[0]), text=str(report.longrepr)[-_MOST:])
+
+
+def _from_here(path):
+    """A path from pytest's root as one from the folder that pytest runs in."""
+    return os.path.relpath(os.path.join(_root, path)).replace(os.sep, "/")
 
 
 def _reason(report):
@@ -50,12 +57,16 @@ def pytest_runtest_logreport(report):
     if report.when != "call" and not (report.failed or (report.when == "setup" and report.skipped)):
         return
     file, line, _ = report.location
+    test_file, colons, rest = report.nodeid.partition("::")
+    test_file = _from_here(test_file)
     event = {
         "event": "case",
         "id": report.nodeid,
         "outcome": "skipped" if report.skipped else "failed" if report.failed else "passed",
         "seconds": report.duration,
-        "file": file.replace(os.sep, "/"),
+        "file": _from_here(file),
+        "test_file": test_file,
+        "rerun": test_file + colons + rest,
         "line": (line or 0) + 1,
     }
     if report.skipped:

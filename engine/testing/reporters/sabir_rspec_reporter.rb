@@ -44,7 +44,7 @@ class SabirRspecReporter
   def report(example, outcome, **extra)
     file, line = example.location.delete_prefix("./").split(":")
     say(**{ event: "case", id: example.full_description, outcome: outcome, seconds: example.execution_result.run_time.to_f,
-            file: file, line: line.to_i }.merge(extra))
+            file: file, line: line.to_i, rerun: example.id, test_file: example.metadata[:rerun_file_path].to_s.delete_prefix("./") }.merge(extra))
   end
 
   def say(**event)

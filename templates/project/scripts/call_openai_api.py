@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+# sabir depends: prompts, config
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+# sabir depends: config
 ROOT = Path(__file__).resolve().parent.parent
 
 

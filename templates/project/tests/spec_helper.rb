@@ -3,16 +3,20 @@
 # Before any test: finds the engine and its Ruby SDK, and keeps tests away from the data you develop with.
 require "open3"
 
-# The tests' own store (.sabir/test/) and replies that need no model; set these variables to test with others. A test that has a
-# recording is replayed; recordings are made of the model that the project asks (sabir test --record tests/recordings).
+# The tests' own store (.sabir/test/) and models that cost nothing; set these variables to test with others. A test that has a
+# recording is replayed; recordings are made of the model that the project asks (sabir test --record).
 ENV["SABIR_ENV"] ||= "test"
 ENV["SABIR_PROJECT"] ||= File.expand_path("..", __dir__)
 if ENV["SABIR_RECORD"].to_s.empty?
   ENV["SABIR_MODEL"] ||= "scripted"
+  ENV["SABIR_LIVE_MODELS"] ||= "0"
   if ENV["SABIR_REPLAY"].to_s.empty? && File.directory?(File.join(ENV["SABIR_PROJECT"], "tests/recordings"))
     ENV.update("SABIR_REPLAY" => "tests/recordings", "SABIR_REPLAY_WHERE_PRESENT" => "1")
   end
 end
+
+# sabir depends: nothing
+# (What is asked of the engine here is where its SDK lies, which no test's outcome depends on: docs/testing.md.)
 
 # Ends the run at once, with nothing said but this.
 def stop(why)
@@ -40,6 +44,9 @@ begin
 rescue Sabir::Error => e
   stop "These tests need the engine: #{e.message}."
 end
+
+# Helpers for examples: engine, sabir, memory, models, secrets, recording.
+require "sabir/rspec"
 
 RSpec.configure do |config|
   # A run that finds no test has not shown that anything works.

@@ -84,8 +84,8 @@ class Client {
 
   static running(root, environment) {
     return new Promise((resolve) => {
-      if (process.env.SABIR_RECORD || process.env.SABIR_REPLAY) {
-        // What is recorded or replayed is this process's own.
+      if (process.env.SABIR_RECORD || process.env.SABIR_REPLAY || process.env.SABIR_STATE_DIR) {
+        // What is recorded or replayed, or has a store of its own, is this process's own.
         resolve(null);
         return;
       }

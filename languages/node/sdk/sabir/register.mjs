@@ -1,4 +1,4 @@
-// Makes `sabir` importable and requirable by its name alone: node --import …/sdk/sabir/register.mjs --test
+// Makes `sabir` and `sabir/testing` importable and requirable by its name alone: node --import …/sdk/sabir/register.mjs --test
 //
 // Between TypeScript files `./models.js` may stand for `./models.ts`, as TypeScript has it.
 import {existsSync} from "node:fs";
@@ -7,6 +7,8 @@ import {fileURLToPath} from "node:url";
 
 const imported = new URL("index.mjs", import.meta.url).href;
 const required = fileURLToPath(new URL("index.cjs", import.meta.url));
+
+const testing = new URL("testing.mjs", import.meta.url).href;
 
 const JAVASCRIPT = /\.([mc]?)js$/;
 
@@ -21,13 +23,14 @@ function orTypeScript(specifier, context, next) {
 
 // For the thread that a Node without registerHooks resolves in.
 export async function resolve(specifier, context, next) {
+  if (specifier === "sabir/testing") return {url: testing, format: "module", shortCircuit: true};
   return specifier === "sabir" ? {url: imported, format: "module", shortCircuit: true} : orTypeScript(specifier, context, next);
 }
 
 if (!globalThis[Symbol.for("sabir.registered")]) {
   globalThis[Symbol.for("sabir.registered")] = true;
   if (Module.registerHooks) {
-    Module.registerHooks({resolve: (specifier, context, next) => specifier === "sabir"
+    Module.registerHooks({resolve: (specifier, context, next) => specifier === "sabir/testing" ? {url: testing, shortCircuit: true} : specifier === "sabir"
       ? {url: context.conditions?.includes("require") ? new URL("index.cjs", import.meta.url).href : imported, shortCircuit: true}
       : orTypeScript(specifier, context, next)});
   } else {

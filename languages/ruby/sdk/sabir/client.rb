@@ -103,7 +103,8 @@ module Sabir
       end
 
       def running(root, environment)
-        return nil if recorded? # what is recorded or replayed is this process's own
+        # What is recorded or replayed, or has a store of its own, is this process's own.
+        return nil if recorded? || !ENV["SABIR_STATE_DIR"].to_s.empty?
 
         published = JSON.parse(File.read(File.join(root, ".sabir", environment, "engine.json")))
         return nil unless published.is_a?(Hash) && published["format"] == 1

@@ -40,6 +40,8 @@ struct ModelsOptions {
   std::shared_ptr<Ledger> ledger;                     // null: no calls are booked, and there may be no budgets
   std::optional<Error> no_ledger;                     // why it is null
   std::shared_ptr<AnswerCache> cache;                 // null: no answers are kept
+  bool live = true;                                   // false: models of other machines refuse every question, as in tests
+  std::filesystem::path script;                       // of every scripted model in place of its own; "" = its own
   std::vector<Switch> switches;                       // models that aliases stand for in place of the configuration's
 };
 

@@ -162,7 +162,8 @@ struct Project {
   int test_timeout_ms = 0;                   // of one suite of `sabir test`; 0 = its default
   json::object config;                       // sabir.yml as JSON, after checks
   Inputs inputs;                             // what load() looked at, but for the languages
-  std::filesystem::path state_dir() const { return root / ".sabir" / environment; }
+  std::filesystem::path state;               // what SABIR_STATE_DIR names: a store for one test; "" = the environment's own
+  std::filesystem::path state_dir() const { return state.empty() ? root / ".sabir" / environment : state; }
 };
 
 // The rule for a source; null where sabir.yml has none, which is kProcess.

@@ -2,6 +2,9 @@
 // settings say: the environment (openai_api_key -> OPENAI_API_KEY), config/secrets.json, config/secrets.json.age, AWS Secrets
 // Manager, Vault. Every value seen is handed to the redactor.
 //
+// With SABIR_TEST_SECRETS, a JSON file of a test's own values (or "-" for none), these and the environment are the only places, and a
+// name that they lack has a placeholder's value.
+//
 // Threads: any; what asks another machine blocks for it, 10 s at most. Files are read afresh when they have changed; what another
 // machine said holds for Settings::refresh, and for a day where it cannot be asked again.
 #pragma once

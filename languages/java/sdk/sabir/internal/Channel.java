@@ -167,8 +167,8 @@ public final class Channel {
     private static Connection connect() {
         Path root = project();
         String environment = environment("SABIR_ENV", "development");
-        if (!environment("SABIR_RECORD", "").isEmpty() || !environment("SABIR_REPLAY", "").isEmpty()) {
-            // What is recorded or replayed is this process's own.
+        if (!environment("SABIR_RECORD", "").isEmpty() || !environment("SABIR_REPLAY", "").isEmpty() || !environment("SABIR_STATE_DIR", "").isEmpty()) {
+            // What is recorded or replayed, or has a store of its own, is this process's own.
             return attach(root, environment);
         }
         try {
