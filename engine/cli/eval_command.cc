@@ -44,7 +44,7 @@ std::set<std::string> providers_of(const evals::Eval& eval, runtime::Engine& eng
   std::set<std::string> out;
   const auto models = engine.models();
   for (const auto& alias : aliases) {
-    std::string provider = "unknown";
+    std::string provider;  // of none the alias stands for nothing, and asking it fails
     for (const auto& model : models ? *models : std::vector<models::ModelInfo>()) {
       if (model.alias == alias || (alias.empty() && model.is_default)) provider = model.provider;
     }
@@ -54,7 +54,7 @@ std::set<std::string> providers_of(const evals::Eval& eval, runtime::Engine& eng
 }
 
 bool is_free(const std::set<std::string>& providers) {
-  return std::all_of(providers.begin(), providers.end(), [](const auto& provider) { return provider == "local" || provider == "scripted"; });
+  return std::all_of(providers.begin(), providers.end(), [](const auto& provider) { return provider.empty() || provider == "local" || provider == "scripted"; });
 }
 
 bool person_says_yes(const std::string& question) {
@@ -85,9 +85,17 @@ Result<std::vector<evals::CostEstimate>> pass_gate(const Globals& globals, const
     }
     const bool free = is_free(providers_of(eval, **engine));
     all_free = all_free && free;
-    if (free) one.usd = 0, one.a_sample = 0;
+    if (free) {
+      one.usd = 0;
+      one.a_sample = 0;
+    } else if (one.of_free_models) {
+      // Another model is asked now.
+      one.usd.reset();
+      one.a_sample = 0;
+    }
     std::string line = eval.name + ": " + count(one.samples, "answer") + " of models, ";
     if (free) line += "no money";
+    else if (one.of_free_models) line += "nobody knows what they cost: the recorded ones are of models that cost nothing";
     else if (one.known == 0) line += "nobody knows what they cost: none is recorded";
     else if (!one.usd) line += "nobody knows what they cost: no price of " + join(one.unpriced, ", ");
     else line += "about " + evals::dollars_of(*one.usd) + " USD";

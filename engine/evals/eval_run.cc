@@ -253,6 +253,7 @@ CostEstimate estimate(const Eval& eval, const std::string& only_case, const std:
       if (!recording) continue;
       ++out.known;
       const auto taken = taken_by(recording->entries, engine);
+      out.of_free_models = out.of_free_models || std::any_of(recording->entries.begin(), recording->entries.end(), [](const Entry& entry) { return entry.kind == recordings::Kind::kModel && is_free(entry.reply.provider); });
       out.usage += taken.usage;
       usd += taken.usd.value_or(0);
       unpriced.insert(taken.unpriced.begin(), taken.unpriced.end());

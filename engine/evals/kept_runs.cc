@@ -168,7 +168,7 @@ RunDifference difference_of(KeptRun before, KeptRun after) {
     const std::string was = old.answers.empty() ? "" : old.answers.front();
     const std::string is = one.answers.empty() ? "" : one.answers.front();
     if (was != is) {
-      for (const auto line : split_lines(recordings::difference(lines_of(was), lines_of(is)))) change.answer.emplace_back(line);
+      change.answer = lines_of(recordings::difference(lines_of(was), lines_of(is)));
       // Where nothing but the ends of lines differs.
       if (change.answer.empty()) change.answer = {"- " + compact_json(json::value(was)), "+ " + compact_json(json::value(is))};
     }

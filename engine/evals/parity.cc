@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <set>
+#include <thread>
 
 #include "sabir/base/text.h"
 #include "sabir/evals/inputs.h"
@@ -46,15 +47,36 @@ bool never_agrees(ErrorCode code) {
   return code == ErrorCode::kWorkerCrashed || code == ErrorCode::kOutcomeUnknown || code == ErrorCode::kTimeout || code == ErrorCode::kProtocol || code == ErrorCode::kInternal;
 }
 
+bool crashed(const Error& error) { return error.code == ErrorCode::kWorkerCrashed || error.code == ErrorCode::kOutcomeUnknown; }
+
+// After that long the engine calls a function again that ended too many workers; 0 = it did call it.
+std::chrono::milliseconds left_alone(const Error& error) {
+  const auto data = crashed(error) && !error.data.empty() ? parse_json(error.data) : Result<json::value>(json::value());
+  const auto* wait = data && data->is_object() ? data->get_object().if_contains("retry_after_ms") : nullptr;
+  return std::chrono::milliseconds(wait != nullptr && wait->is_int64() ? std::clamp<std::int64_t>(wait->get_int64(), 0, 600'000) : 0);
+}
+
+// The integers of a JSON text that 64 bits may not hold.
+std::vector<std::string_view> long_integers(std::string_view text) {
+  auto out = numbers_of(text);
+  std::erase_if(out, [](std::string_view number) { return number.size() < 19 || number.find_first_of(".eE") != std::string_view::npos; });
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 bool same_values(const std::string& one, const std::string& other, double tolerance, std::string* where) {
   if (one == other) return true;
-  if (protocol::has_long_integer(one) || protocol::has_long_integer(other)) return false;
-  const auto a = parse_json(one);
-  const auto b = parse_json(other);
+  const auto a = exact_value(one);
+  const auto b = exact_value(other);
   if (!a || !b) return false;
   const auto place = first_difference(*a, *b, tolerance);
   if (place && where != nullptr) *where = *place;
-  return !place;
+  if (place) return false;
+  // Read as values they are rounded.
+  if (!protocol::has_long_integer(one) || !protocol::has_long_integer(other)) return true;
+  const auto ours = long_integers(one);
+  const auto theirs = long_integers(other);
+  return ours.empty() || theirs.empty() || ours == theirs;
 }
 
 bool same_answers(const Answer& one, const Answer& other, double tolerance, std::string* where = nullptr) {
@@ -184,6 +206,8 @@ struct Comparison {
   std::size_t turn = 0;
   Clock::time_point deadline;
   std::set<std::string> kinds;
+  std::vector<std::string> good;            // of each member: an input that it survived
+  std::chrono::milliseconds may_wait{10'000};  // for functions that the engine leaves alone
 
   bool stopped() const { return (options.cancelled && options.cancelled->load()) || Clock::now() >= deadline; }
 
@@ -193,11 +217,21 @@ struct Comparison {
     std::vector<Answer> out(n);
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t who = (turn + i) % n;
-      const auto begun = Clock::now();
-      auto value = call(full_address(*report.members[who]), input, options.call_timeout);
+      const auto address = full_address(*report.members[who]);
+      auto begun = Clock::now();
+      auto value = call(address, input, options.call_timeout);
+      if (const auto wait = value ? std::chrono::milliseconds(0) : left_alone(value.error()); wait.count() > 0 && wait <= may_wait && Clock::now() + wait < deadline) {
+        may_wait -= wait;
+        std::this_thread::sleep_for(wait);
+        begun = Clock::now();
+        value = call(address, input, options.call_timeout);
+      }
       out[who].ms = std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
       if (value) out[who].value = std::move(*value);
       else out[who].error = std::move(value.error());
+      // The engine forgets a function's crashes once it has survived a call, and would leave it alone otherwise.
+      if (!out[who].error) good[who] = input;
+      else if (crashed(*out[who].error) && !good[who].empty()) [[maybe_unused]] const auto healed = call(address, good[who], options.call_timeout);
       if (timed && warm[who]) times[who].push_back(out[who].ms);
       warm[who] = true;
     }
@@ -379,7 +413,7 @@ ParityReport compare(const ParityGroup& group, const ParityOptions& options, con
   const auto ground = common_ground(schemas);
   if (is_impossible(ground)) return end(Outcome::kFailed, "no input fits all of them: their schemas exclude one another");
 
-  Comparison run{group, options, call, report, std::vector<std::vector<double>>(report.members.size()), std::vector<bool>(report.members.size(), false), 0, begun + settings.timeout, {}};
+  Comparison run{group, options, call, report, std::vector<std::vector<double>>(report.members.size()), std::vector<bool>(report.members.size(), false), 0, begun + settings.timeout, {}, std::vector<std::string>(report.members.size())};
   bool going = true;
   for (const auto& one : settings.cases) {
     if (!going || run.stopped()) break;

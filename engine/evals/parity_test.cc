@@ -57,6 +57,8 @@ TEST(Same, IntegersExactlyFloatsWithinATolerance) {
   EXPECT_TRUE(differ("\"\\u00e9\"", "\"e\\u0301\""));
   EXPECT_TRUE(differ("null", "false"));
   EXPECT_FALSE(differ("18446744073709551615", "18446744073709551615"));
+  // However they are written.
+  EXPECT_EQ(*exact_value("[9007199254740991.0, \"-1\", {\"a\": 0.1}]"), *exact_value("[9.007199254740991e+15, \"-1\", {\"a\": 1e-1}]"));
 }
 
 TEST(Parity, MembersThatAgreePassAndAreTimedInTurns) {

@@ -1,6 +1,7 @@
 #include "sabir/evals/same.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace sabir::evals {
@@ -31,7 +32,59 @@ std::string token(std::string_view key) {
   return out;
 }
 
+// Puts the numbers as they were written in place of those that were read.
+void settle(json::value& value, const std::vector<std::string_view>& numbers, std::size_t& next) {
+  if (value.is_array()) {
+    for (auto& one : value.get_array()) settle(one, numbers, next);
+  } else if (value.is_object()) {
+    for (auto& member : value.get_object()) settle(member.value(), numbers, next);
+  } else if (value.is_number()) {
+    if (next >= numbers.size()) return;
+    const auto text = numbers[next++];
+    double exact = 0;
+    if (value.is_double() && std::from_chars(text.data(), text.data() + text.size(), exact).ec == std::errc()) value = exact;
+  }
+}
+
+std::size_t count_numbers(const json::value& value) {
+  std::size_t out = value.is_number() ? 1 : 0;
+  if (value.is_array()) {
+    for (const auto& one : value.get_array()) out += count_numbers(one);
+  } else if (value.is_object()) {
+    for (const auto& member : value.get_object()) out += count_numbers(member.value());
+  }
+  return out;
+}
+
 }  // namespace
+
+std::vector<std::string_view> numbers_of(std::string_view text) {
+  std::vector<std::string_view> out;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    } else if (!quoted && ((text[i] >= '0' && text[i] <= '9') || text[i] == '-')) {
+      const std::size_t begin = i;
+      while (i + 1 < text.size() && std::string_view("0123456789.eE+-").find(text[i + 1]) != std::string_view::npos) ++i;
+      out.push_back(text.substr(begin, i + 1 - begin));
+    }
+  }
+  return out;
+}
+
+Result<json::value> exact_value(std::string_view text) {
+  auto value = parse_json(text);
+  if (!value) return value;
+  const auto numbers = numbers_of(text);
+  // Of a member that stands there twice one is gone.
+  if (numbers.size() != count_numbers(*value)) return value;
+  std::size_t next = 0;
+  settle(*value, numbers, next);
+  return value;
+}
 
 std::optional<std::string> first_difference(const json::value& one, const json::value& other, double tolerance) {
   if (one.is_number() && other.is_number()) return same_numbers(one, other, tolerance) ? std::nullopt : std::optional<std::string>("");

@@ -19,6 +19,8 @@ def server():
 
 
 def use(project, server, scenario="key", prices=PRICES):
+    if (project / "tests/evals/key_points.yml").exists():  # a new project's own
+        shutil.rmtree(project / "tests/evals")
     write(project / "config/openai_config.yml", "default: server\n" + prices + "models:\n  server: {provider: openai, api: chat, model: stand-in, base_url: %s/%s/v1, key: openai_api_key, retries: 0}\n"
           "  scripted: {provider: scripted, script: tests/scripted_replies.json}\n" % (server.url if server else "http://127.0.0.1:9", scenario))
     write(project / "functions/python/clock.py", 'import sabir\n\n\ndef now(text: str, number: int) -> dict:\n    """The time."""\n    sabir.memory.put("asked", number)\n    return {"time": "noon %d" % number}\n')
@@ -113,7 +115,7 @@ def test_an_answer_that_is_not_recorded_or_stale_is_no_verdict_and_names_the_com
 
 def test_money_is_refused_before_and_stopped_on_the_way(machine, project, server):
     use(project, server)
-    four = "assistant: teller\nexpect: {contains: noon}\ncases:\n" + "".join("  - {id: c%d, ask: What time is it %d?}\n" % (i, i) for i in range(4))
+    four = "assistant: teller\nexpect: {contains: noon}\ncases:\n" + "".join("  - {id: c%d, ask: What time is it at %d}\n" % (i, i) for i in range(4))
     write(project / "tests/evals/teller.yml", four)
     # Nobody allowed it, and nobody can be asked.
     done = evaluate(machine, project, "--live", env=KEY)
@@ -176,9 +178,6 @@ def test_samples_are_recorded_apart_and_need_their_rate(machine, project, server
     names = sorted(path.name for path in (project / "tests/evals/recordings").glob("tests-evals-*"))
     assert names == ["tests-evals-teller.yml-time-2.json", "tests-evals-teller.yml-time-3.json", "tests-evals-teller.yml-time.json"]
     broken = project / "tests/evals/recordings" / names[0]
-    broken.write_text(broken.read_text().replace("noon 0", "dusk 0"))
-    done = evaluate(machine, project)
-    assert done.code in (0, 1), done
     second = json.loads(broken.read_text())
     second["entries"][-1]["reply"]["content"] = "I cannot say."
     second["entries"][-1]["reply"].pop("content_lines", None)

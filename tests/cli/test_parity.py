@@ -265,7 +265,7 @@ def test_settings_of_a_group_have_cases_tolerance_skips_and_effects(machine, wor
 def test_schemas_that_differ_are_told_first_and_only_their_common_ground_is_asked(machine, project):
     write(project / "functions/python/cut.py", 'from typing import Annotated, Literal\n\n\ndef cut(text: str, at: int, side: Literal["left", "right"] = "left") -> str:\n'
           '    """Cuts.\n\n    Effect: read\n    """\n    return "x"\n')
-    write(project / "functions/ruby/cut.rb", '# Cuts.\n# @param text [String]\n# @param at [Float]\n# @return [String]\n# @effect read\ndef cut(text, at)\n  raise "no" unless at.is_a?(Integer)\n\n  "x"\nend\n')
+    write(project / "functions/ruby/cut.rb", '# Cuts.\n# @param text [String]\n# @param at [Float]\n# @return [String]\n# @effect read\ndef cut(text, at)\n  "x"\nend\n')
     done = machine.sabir("parity", "cut", cwd=project)
     assert done.code == 0, done
     lines = done.out.splitlines()
@@ -291,6 +291,6 @@ def test_a_new_projects_groups_agree_and_leave_no_traces(machine, whole_project)
     done = parity(machine, whole_project, "--runs", "40", timeout=300)
     assert done.code == 0 and done.json["ok"] is True, done
     outcomes = {one["address"]: one["outcome"] for one in done.json["groups"]}
-    assert outcomes["memory_management.retrieve_result"] == "passed" and outcomes["memory_management.store_result"] == "passed", outcomes
+    assert outcomes["memory_management.retrieve_result"] == "passed" and outcomes["memory_management.store_result"] == "skipped", outcomes
     assert [one["language"] for one in group(done, "memory_management.retrieve_result")["members"]] == ["python", "ruby", "cpp"]
     assert json.loads(machine.sabir("trace", "--json", cwd=whole_project).out).get("traces", []) == []

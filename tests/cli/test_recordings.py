@@ -8,7 +8,7 @@ import sys
 import urllib.parse
 
 import pytest
-from harness import ROOT, write
+from harness import write
 from openai_stand_in import KEY, Listener, Server
 
 QUESTION = "What time is it?"

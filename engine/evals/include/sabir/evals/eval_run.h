@@ -61,6 +61,7 @@ struct CostEstimate {
   models::Usage usage;                 // of those, and of the others as much as of these on average
   std::optional<double> usd;           // nothing: nobody knows a price, or nothing is recorded
   std::vector<std::string> unpriced;   // models whose price is not known
+  bool of_free_models = false;         // some answer came of a model on this machine, or a scripted one
   double a_sample = 0;                 // usd of one, on average
 };
 // `only_case`: "" = all.
