@@ -1,8 +1,9 @@
 //! The engine's Rust part behind the C ABI of `engine/bridge/include/sabir/bridge/bridge.h`: JSON Schema, source parsing,
-//! Jinja2, tokens, JUnit XML, SHA-256 and JSON Web Tokens. SQLite is compiled in and used from C++ through its own header.
+//! Jinja2, tokens, JUnit XML, SHA-256, archives and JSON Web Tokens. SQLite is compiled in and used from C++ through its own header.
 //!
 //! Nothing here unwinds into C++: every entry point runs inside [`guard`], which turns a panic into a value.
 
+mod archive;
 mod digest;
 mod expression;
 mod gguf;

@@ -2,13 +2,14 @@
 
 #include "sabir/base/text.h"
 #include "sabir/bridge/bridge.h"
+#include "sabir/secrets/secrets.h"
 
 namespace sabir::assistants {
 namespace {
 
 const std::vector<std::string>& known_names() {
   static const std::vector<std::string> names = {"model",     "instructions", "prompt",      "functions",
-                                                 "parameters", "max_steps",    "max_seconds", "history", "approve"};
+                                                 "parameters", "max_steps",    "max_seconds", "history", "approve", "secrets"};
   return names;
 }
 
@@ -37,6 +38,20 @@ Result<std::chrono::milliseconds> max_time(const json::object& constants, const 
   const auto seconds = number(constants, "max_seconds", 120, 1, 3600, file);
   if (!seconds) return fail(seconds.error());
   return std::chrono::seconds(*seconds);
+}
+
+Result<std::vector<std::string>> declared_secrets(const json::object& constants, const std::string& file) {
+  std::vector<std::string> out;
+  const json::value* list = constants.if_contains("secrets");
+  if (list == nullptr) list = constants.if_contains("SECRETS");
+  if (list == nullptr || list->is_null()) return out;
+  const auto wrong = [&] { return fail(Error(ErrorCode::kConfig, "`secrets` must be a list of secrets' names", "Write it so: secrets = [\"archive_key\"]").at(file)); };
+  if (!list->is_array()) return wrong();
+  for (const auto& entry : list->get_array()) {
+    if (!entry.is_string() || !secrets::is_secret_name(std::string_view(entry.get_string()))) return wrong();
+    out.emplace_back(entry.get_string());
+  }
+  return out;
 }
 
 Result<Definition> parse_definition(const std::string& name, const json::object& constants, const std::string& file) {

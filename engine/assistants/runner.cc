@@ -84,7 +84,7 @@ json::value json_or_text(const std::string& text) {
 class Execution {
  public:
   Execution(const Parts& parts, const Events& events, Run& run, models::Model& model, const Definition& definition, json::object parameters,
-            bool remembers, CallContext context, std::shared_ptr<std::atomic<bool>> cancelled)
+            bool remembers, std::vector<std::string> secrets, CallContext context, std::shared_ptr<std::atomic<bool>> cancelled)
       : parts_(parts),
         events_(events),
         run_(run),
@@ -92,6 +92,7 @@ class Execution {
         definition_(definition),
         parameters_(std::move(parameters)),
         remembers_(remembers),
+        secrets_(std::move(secrets)),
         context_(std::move(context)),
         cancelled_(std::move(cancelled)) {}
 
@@ -154,6 +155,7 @@ class Execution {
     request.messages = std::move(ask.messages);
     request.tools = std::move(ask.tools);
     request.parameters = parameters_;
+    request.secrets = secrets_;
     request.output_schema = definition_.output_schema;
     request.timeout = ask.timeout;
     request.cancelled = cancelled_;
@@ -304,6 +306,7 @@ class Execution {
   const Definition& definition_;
   json::object parameters_;
   bool remembers_;
+  std::vector<std::string> secrets_;
   std::vector<AskApproval> waiting_;
   CallContext context_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
@@ -347,6 +350,7 @@ struct Runner::Opened {
   std::vector<Tool> tools;
   ClientTools client_tools;
   bool remembers = true;
+  std::vector<std::string> secrets;   // Rendered::secrets
   std::optional<json::object> input;  // what the journal keeps of the question; nothing: as the message or the definition says
   std::shared_ptr<models::Model> model;
   json::object parameters;
@@ -362,6 +366,7 @@ Result<void> Runner::open_assistant(Opened& opened, const Definition& definition
         definition.prompt, {{"assistant", definition.name}, {"user", context.user}, {"tenant", context.tenant}}, parts_.prompt_functions);
     if (!rendered) return fail(std::move(rendered.error()));
     opened.opening = std::move(rendered->messages);
+    opened.secrets = std::move(rendered->secrets);
     // A text without roles is the system's.
     if (opened.opening.size() == 1 && string_or(opened.opening.front().as_object(), "role") == "user") {
       opened.opening.front().as_object()["role"] = "system";
@@ -417,10 +422,11 @@ Result<Answer> Runner::answer(const Definition& definition, Turn turn, CallConte
   return execute(own, std::move(opened), nullptr, std::move(context), events, std::move(cancelled));
 }
 
-Result<Answer> Runner::complete(const Definition& definition, json::array messages, CallContext context, const Events& events,
+Result<Answer> Runner::complete(const Definition& definition, json::array messages, std::vector<std::string> secrets, CallContext context, const Events& events,
                                 std::shared_ptr<std::atomic<bool>> cancelled) {
   Opened opened;
   opened.opening = std::move(messages);
+  opened.secrets = std::move(secrets);
   opened.parameters = definition.parameters;
   if (auto ok = open(opened, definition.functions, definition.model); !ok) return fail(std::move(ok.error()));
   return execute(definition, std::move(opened), nullptr, std::move(context), events, std::move(cancelled));
@@ -487,7 +493,7 @@ Result<Answer> Runner::carry_out(const Definition& definition, Opened opened, Ru
   Result<std::string> content;
   Answer answer;
   {
-    Execution execution(parts_, events, run, *opened.model, definition, std::move(opened.parameters), opened.remembers, context, std::move(cancelled));
+    Execution execution(parts_, events, run, *opened.model, definition, std::move(opened.parameters), opened.remembers, std::move(opened.secrets), context, std::move(cancelled));
     content = execution.go(begin(run));
     answer = std::move(execution.answer);
   }

@@ -1,4 +1,4 @@
-// sabir call, sabir functions, sabir check.
+// sabir call, sabir functions.
 #include <signal.h>
 #include <unistd.h>
 
@@ -258,91 +258,6 @@ void show_one(Globals& globals, const std::string& address) {
   show_function(*function, (*session)->root());
 }
 
-// What sabir.yml exposes, by door, and its entries that lead to nothing.
-json::object exposed(const project::Project& project, const functions::Registry& registry, const std::vector<completions::PromptInfo>& prompts, runtime::Engine& engine,
-                     json::array& warnings) {
-  std::vector<std::string> names;  // all but functions and memory
-  for (const auto& assistant : registry.assistants()) names.push_back("assistants/" + assistant.name);
-  for (const auto& prompt : prompts) {
-    if (!prompt.is_part) names.push_back("prompts/" + prompt.name);
-  }
-  // Only who exposes a model needs a configuration of them that can be read.
-  const auto& entries = project.exposure.model;
-  if (std::any_of(entries.begin(), entries.end(), [](const std::string& entry) { return entry.starts_with("models/"); })) {
-    if (auto models = engine.models()) {
-      for (const auto& model : *models) names.push_back("models/" + model.alias);
-    }
-  }
-  project::Exposure elsewhere = project.exposure;
-  elsewhere.everything = false;
-  json::object out;
-  for (const auto door : {project::Door::kRest, project::Door::kMcp, project::Door::kModel}) {
-    const std::string name(project::door_name(door));
-    json::array reached;
-    for (const auto& function : registry.functions()) {
-      if (elsewhere.reaches_function(door, function.language, function.address)) reached.push_back(json::value(function.language + "/" + function.address));
-    }
-    for (const auto& one : names) {
-      if (elsewhere.reaches(door, one)) reached.push_back(json::value(one));
-    }
-    if (elsewhere.reaches(door, "memory")) reached.push_back("memory");
-    for (const auto& entry : elsewhere.entries(door)) {
-      project::Exposure one;
-      one.rest = {entry};
-      const bool leads = entry == "memory" ||
-                         std::any_of(registry.functions().begin(), registry.functions().end(), [&](const auto& f) { return one.reaches_function(project::Door::kRest, f.language, f.address); }) ||
-                         std::any_of(names.begin(), names.end(), [&](const std::string& known) { return one.reaches(project::Door::kRest, known); });
-      if (!leads) warnings.push_back({{"file", "sabir.yml"}, {"line", 0}, {"message", "expose." + name + ": '" + entry + "' leads to nothing"}});
-    }
-    out[name] = std::move(reached);
-  }
-  return out;
-}
-
-void check(Globals& globals) {
-  globals.session.join_running = false;
-  auto session = Session::open(globals.session);
-  if (!session) return fail_with(globals, session.error());
-  const auto registry = (*session)->engine().registry();
-  json::array problems;
-  json::array warnings;
-  for (const auto& missing : registry->unavailable()) problems.push_back(to_json(missing.error));
-  for (const auto& function : registry->functions()) {
-    for (const auto& warning : function.schema.warnings) {
-      warnings.push_back({{"file", function.source.relative}, {"line", function.schema.line}, {"message", function.address + ": " + warning}});
-    }
-  }
-  for (const auto& folder : (*session)->engine().project().unsupported) {
-    warnings.push_back({{"file", folder.relative}, {"line", 0}, {"message", "no installed language serves this folder"}});
-  }
-  const auto prompts = check_prompts((*session)->engine(), {});
-  if (!prompts) return fail_with(globals, prompts.error());
-  const auto& project = (*session)->engine().project();
-  const auto listed = completions::Renderer(project.root).list();
-  const auto reach = exposed(project, *registry, listed ? *listed : std::vector<completions::PromptInfo>(), (*session)->engine(), warnings);
-  const auto wrong = prompts->count(completions::Severity::kError);
-  if (!problems.empty() || wrong > 0) globals.exit_code = 1;
-  if (globals.json) {
-    return print_json({{"functions", registry->functions().size()}, {"problems", problems}, {"warnings", warnings}, {"prompts", completions::to_json(*prompts)}, {"exposed", reach}});
-  }
-  for (const auto& problem : problems) print(to_text(error_from_json(problem.get_object())));
-  for (const auto& warning : warnings) {
-    const auto& object = warning.get_object();
-    print(styled("warning ", "2") + std::string(string_or(object, "file")) + ":" + json::serialize(object.at("line")) + ": " +
-          std::string(string_or(object, "message")));
-  }
-  show_findings(*prompts);
-  print(std::to_string(registry->functions().size()) + " functions, " + std::to_string(problems.size()) + " that cannot be called, " +
-        std::to_string(warnings.size()) + " warnings");
-  if (prompts->prompts + prompts->parts > 0) print(summary_of(*prompts));
-  if (!project.config.contains("expose")) return;
-  for (const auto& door : reach) {
-    std::vector<std::string> names;
-    for (const auto& name : door.value().get_array()) names.emplace_back(name.get_string());
-    print("exposed to " + std::string(door.key()) + ": " + (names.empty() ? "nothing" : join(names, ", ")));
-  }
-}
-
 }  // namespace
 
 void add_call_commands(Command& app, Globals& globals) {
@@ -368,10 +283,6 @@ void add_call_commands(Command& app, Globals& globals) {
   list->callback([&globals, address, done] {
     if (!*done) address->empty() ? list_functions(globals) : show_one(globals, *address);
   });
-
-  auto* const checking = app.add_subcommand("check", "Read every source and prompt, and say what cannot be called or rendered, and why.");
-  add_common(*checking, globals);
-  checking->callback([&globals] { check(globals); });
 }
 
 }  // namespace sabir::cli

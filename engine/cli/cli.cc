@@ -168,6 +168,7 @@ int run(int argc, char** argv) {
   Command app("One engine for AI projects written in many languages.", "sabir");
   app.require_subcommand();
   add_call_commands(app, globals);
+  add_check_command(app, globals);
   add_prompt_commands(app, globals);
   add_memory_commands(app, globals);
   add_engine_commands(app, globals);
@@ -176,6 +177,7 @@ int run(int argc, char** argv) {
   add_top_command(app, globals);
   add_logs_command(app, globals);
   add_project_commands(app, globals);
+  add_deploy_commands(app, globals);
   add_environment_commands(app, globals);
   add_init_command(app, globals);
   add_adding_command(app, globals);
@@ -187,6 +189,7 @@ int run(int argc, char** argv) {
   add_model_commands(app, globals);
   add_usage_command(app, globals);
   add_trace_command(app, globals);
+  add_config_commands(app, globals);
   add_secret_commands(app, globals);
   add_ci_commands(app, globals);
   add_recording_commands(app, globals);

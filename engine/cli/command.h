@@ -46,7 +46,8 @@ bool on_terminal();                      // stdout is one
 // Text in a terminal's style when stdout is one and NO_COLOR is unset: "1" bold, "2" dim, "31" red, "32" green, "36" cyan.
 std::string styled(std::string_view text, const char* style);
 
-void add_call_commands(Command& app, Globals& globals);       // call, functions, check
+void add_call_commands(Command& app, Globals& globals);       // call, functions
+void add_check_command(Command& app, Globals& globals);       // check
 void add_prompt_commands(Command& app, Globals& globals);     // prompt list | render | tokens | explain | check | diff
 void add_prompt_diff(Command& prompt, Globals& globals);
 void add_prompt_explain(Command& prompt, Globals& globals);
@@ -63,7 +64,8 @@ void add_logs_command(Command& app, Globals& globals);        // logs
 // functions disable | enable | disabled; one that ran sets `done`.
 void add_disabling(Command& functions, Globals& globals, const std::shared_ptr<bool>& done);
 void add_adding_command(Command& app, Globals& globals);      // add
-void add_project_commands(Command& app, Globals& globals);    // new, test, deploy
+void add_project_commands(Command& app, Globals& globals);    // new, test
+void add_deploy_commands(Command& app, Globals& globals);     // deploy plan | apply | status | logs | rollback | destroy | diff | bundle
 void add_environment_commands(Command& app, Globals& globals);  // setup, doctor
 void add_init_command(Command& app, Globals& globals);        // init
 void add_conformance_command(Command& app, Globals& globals);
@@ -75,6 +77,7 @@ void add_recording_commands(Command& app, Globals& globals);  // recordings list
 void add_model_commands(Command& app, Globals& globals);      // model list | pull | rm | find | use
 void add_usage_command(Command& app, Globals& globals);       // usage
 void add_trace_command(Command& app, Globals& globals);       // trace
+void add_config_commands(Command& app, Globals& globals);     // config show | schema | reference
 void add_secret_commands(Command& app, Globals& globals);     // secrets list | get | set | rm
 void add_ci_commands(Command& app, Globals& globals);         // ci init | run | hook
 void add_parity_command(Command& app, Globals& globals);      // parity

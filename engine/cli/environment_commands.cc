@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "command.h"
+#include "config_schemas.h"
 #include "resources.h"
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
@@ -196,6 +197,7 @@ void setup(Globals& globals) {
     auto own = steps_of(language, loaded->project->root);
     std::move(own.begin(), own.end(), std::back_inserter(steps));
   }
+  if (auto written = write_config_schemas(loaded->project->root); !written) return fail_with(globals, written.error());
   json::array done;
   bool ok = run_steps(globals, loaded->project->root, steps, done);
 

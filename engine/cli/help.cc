@@ -21,7 +21,7 @@ std::string help_page() {
   page += "  approvals list         calls of assistants that wait for your word (also: approve, deny)\n";
   page += "  memory get KEY         read and write what every language shares (put, list, delete)\n\n";
   page += head("Keep in order") + "\n";
-  page += "  check                  say what is wrong with functions and prompts, without running them\n";
+  page += "  check                  say what is wrong, and what is untested or unused, without running anything\n";
   page += "  test [PATH]            run every language's own tests, with one summary\n";
   page += "  parity [NAME]          functions of one name in several languages: do they agree?\n";
   page += "  eval [NAME]            assistants and prompts over tables of cases (also: diff, runs)\n";
@@ -29,12 +29,13 @@ std::string help_page() {
   page += "  model list             models here and the project's aliases (also: pull, rm, find, use)\n";
   page += "  usage                  what calls of models took: tokens and money, by day, user, model, …\n";
   page += "  trace [ID]             what happened: recent runs, or one as a waterfall\n";
+  page += "  config show            which configuration holds, and where each value comes from (also: schema)\n";
   page += "  secrets list           which keys there are and where from (also: set, scan, doctor, …)\n";
   page += "  dev                    serve it to this machine while you write it, with a live view\n";
   page += "  serve                  serve the project over HTTP: functions as REST, with OpenAPI\n";
   page += "  tokens list            who may call what is served (also: add, revoke)\n";
   page += "  ci init                continuous integration: GitHub's workflow, its steps here (run), a hook\n";
-  page += "  deploy ENVIRONMENT     bring the project to staging or production\n\n";
+  page += "  deploy ENVIRONMENT     bring the project to an environment: plan, apply, status, rollback, …\n\n";
   page += head("Around the engine") + "\n";
   page += "  engine run             keep an engine warm for this project (also: status, stop)\n";
   page += "  logs                   what the running engine and its workers said lately; -f follows\n";

@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "sabir/adapter/exec_worker.h"
+#include "sabir/deploy/supervisor.h"
 
 namespace sabir::cli {
 namespace {
@@ -38,6 +39,7 @@ std::optional<int> run_inner_command(int argc, char** argv) {
   const std::string_view name = argc > 1 ? argv[1] : "";
   if (name == "exec-worker" && argc >= 4) return adapter::run_exec_worker(argv[2], argv[3], argc > 4 && std::string_view(argv[4]) == "--debug");
   if (name == "describe-shell" && argc == 3) return adapter::run_describe_shell(argv[2]);
+  if (name == "deploy-supervisor" && argc == 3) return deploy::run_supervisor(argv[2]);
   if (name == "from-shell" && argc == 3) return from_shell(words_from(std::atoi(argv[2])));
   return std::nullopt;
 }

@@ -1,4 +1,4 @@
-// sabir new, test, deploy.
+// sabir new, test.
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "command.h"
+#include "config_schemas.h"
 #include "new_project.h"
 #include "resources.h"
 #include "sabir/base/file.h"
@@ -42,6 +43,8 @@ void new_command(Globals& globals, const std::string& path, const std::string& l
   }
   auto report = new_project(options);
   if (!report) return fail_with(globals, report.error());
+  // The configuration files' first lines name them. Without them an editor checks nothing, and the project works all the same.
+  [[maybe_unused]] const auto schemas = write_config_schemas(report->root);
   if (globals.json) {
     json::array files;
     for (const auto& file : report->files) files.push_back(json::value(file));
@@ -170,15 +173,6 @@ void add_project_commands(Command& app, Globals& globals) {
   trying->add_option("--junit", options->junit, "write the results as JUnit XML to this file");
   trying->add_option("--timeout", options->timeout_s, "seconds for one suite").between(1, 86400);
   trying->callback([&globals, options] { test(globals, *options); });
-
-  auto* const deploying = app.add_subcommand("deploy", "Bring the project to staging or production.");
-  auto target = std::make_shared<std::string>();
-  add_common(*deploying, globals);
-  deploying->add_option("ENVIRONMENT", *target, "development, staging or production");
-  deploying->callback([&globals, target] {
-    fail_with(globals, Error(ErrorCode::kUsage, "this version of Sabir cannot deploy yet",
-                             "Run your own `terraform apply`; config/deployment_config.yml keeps what it will need."));
-  });
 }
 
 }  // namespace sabir::cli

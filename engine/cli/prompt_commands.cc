@@ -4,7 +4,9 @@
 #include "arguments.h"
 #include "command.h"
 #include "sabir/completions/renderer.h"
+#include "sabir/project/secret_settings.h"
 #include "sabir/protocol/raw_json.h"
+#include "sabir/secrets/secrets.h"
 
 namespace sabir::cli {
 
@@ -28,6 +30,7 @@ struct RenderOptions {
   std::string whole;
   std::string model;
   bool messages = false;
+  bool reveal = false;
 };
 
 // A request about a prompt, whose variables go out as they were written.
@@ -48,9 +51,39 @@ Result<json::object> ask(const Globals& globals, const std::string& method, cons
   return (*session)->ask_text(method, params + "}");
 }
 
+// Puts the values of the prompt's secrets where their names stand. Only here, where the person who asks may read them anyway.
+Result<void> reveal(Globals& globals, json::object& answer) {
+  const auto* names = answer.if_contains("secrets");
+  if (names == nullptr) return {};
+  if (!globals.session.engine.url.empty()) return fail(ErrorCode::kUsage, "--reveal is for this machine's project, not for an engine elsewhere");
+  auto root = project::find_root(globals.session.directory.empty() ? std::filesystem::current_path() : std::filesystem::path(globals.session.directory));
+  if (!root) return fail(std::move(root.error()));
+  auto settings = project::read_secret_settings(*root, globals.session.environment);
+  if (!settings) return fail(std::move(settings.error()));
+  const secrets::Secrets secrets(*root, std::move(*settings));
+  for (const auto& name : names->as_array()) {
+    const std::string mark = "[secret:" + std::string(name.as_string()) + "]";
+    auto value = secrets.resolve(std::string(name.as_string()));
+    if (!value) return fail(std::move(value.error()));
+    const auto fill = [&](json::value& where) {
+      std::string text(where.as_string());
+      for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value->size())) text.replace(at, mark.size(), *value);
+      where = json::value(text);
+    };
+    fill(answer["text"]);
+    for (auto& message : answer["messages"].as_array()) {
+      if (auto* content = message.as_object().if_contains("content"); content != nullptr && content->is_string()) fill(*content);
+    }
+  }
+  return {};
+}
+
 void render(Globals& globals, const RenderOptions& options) {
   auto answer = ask(globals, "completions.render", options);
   if (!answer) return fail_with(globals, answer.error());
+  if (options.reveal) {
+    if (auto filled = reveal(globals, *answer); !filled) return fail_with(globals, filled.error());
+  }
   if (globals.json) return print_json(*answer);
   if (const auto* budget = answer->if_contains("budget")) note_cuts(budget->get_object());
   if (options.messages) return print(pretty_json((*answer)["messages"]));
@@ -103,6 +136,7 @@ void add_prompt_commands(Command& app, Globals& globals) {
   rendering->add_option("NAME", options->name, "the prompt, as `sabir prompt list` names it").required();
   rendering->add_option("VARIABLES", options->words, "name=value (read by the prompt's input.schema, else JSON where it parses, else text) or name:=JSON");
   rendering->add_option("--args", options->whole, "all variables as one JSON object: the text, @file, or - for standard input");
+  rendering->add_flag("--reveal", options->reveal, "with the values of its secrets, in place of [secret:NAME]");
   rendering->add_flag("--messages", options->messages, "print the messages of a prompt with roles");
   rendering->callback([&globals, options] { render(globals, *options); });
 

@@ -12,9 +12,9 @@
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
 #include "sabir/project/project.h"
+#include "sabir/project/configuration.h"
 #include "sabir/project/secret_settings.h"
 #include "sabir/secrets/dotenv.h"
-#include "sabir/secrets/grants.h"
 #include "sabir/secrets/recipients.h"
 #include "secret_checks.h"
 
@@ -244,18 +244,10 @@ Result<SecretsOf> secrets_of(const Globals& globals) {
       for (const auto& member : example->get_object()) take(member.key());
     }
   }
-  if (auto config = project::read_yaml(*root / "config/grants.yml"); config && config->is_object()) {
-    if (auto grants = secrets::Grants::from_config(config->get_object())) {
-      for (const auto& name : grants->names()) take(name);
-    }
-  }
-  for (const std::string& file : {std::string("config/openai_config.yml"), "config/openai_config." + globals.session.environment + ".yml"}) {
-    const auto config = project::read_yaml(*root / file);
-    const auto* models = config && config->is_object() ? config->get_object().if_contains("models") : nullptr;
-    if (!models || !models->is_object()) continue;
-    for (const auto& model : models->get_object()) {
-      if (model.value().is_object()) take(string_or(model.value().get_object(), "key"));
-    }
+  for (const auto& file : project::config_files()) {
+    const auto config = project::read_configuration(*root, file, globals.session.environment);
+    if (!config) continue;
+    for (const auto& named : project::secrets_named(*config)) take(named.name);
   }
   out.names = {names.begin(), names.end()};
   return out;

@@ -17,6 +17,10 @@ namespace {
 // Answers each call by `answer` and keeps what was called.
 class Caller final : public FunctionCaller {
  public:
+  Result<void> allow_secret(const std::string& prompt, const std::string& file, const std::string& name, const std::vector<std::string>& declared) override {
+    if (std::find(declared.begin(), declared.end(), name) != declared.end()) return {};
+    return fail(ErrorCode::kNotGranted, prompt + " is not granted " + name, "Add it to " + file + ".");
+  }
   Result<std::string> call(const std::string& prompt, const std::string& address, std::string_view positional, std::string_view named) override {
     made.push_back(prompt + ": " + address + std::string(positional) + std::string(named));
     return answer(address, positional, named);
@@ -62,6 +66,26 @@ TEST_F(GrantedCallsTest, ArgumentsGoOutAsTheyAreAndValuesComeBackAsTheTemplatesO
   EXPECT_EQ(text(), "{'b': 1, 'a': [1.0, 'x']}|{'b': 1, 'a': [1.0, 'x']}");
   prompt("stats.mean", "{% set m = stats.mean() %}{{ m.a[1] ~ m['b'] }}{% for k in m %}{{ k }}{% endfor %}{% do m.a.append(3) %}{{ stats.mean().a|length }}");
   EXPECT_EQ(text(), "x1ba2") << "what a template does to a value is its own business";
+}
+
+TEST_F(GrantedCallsTest, ASecretIsItsNameUntilAModelIsAsked) {
+  write("prompt_parts/part.txt", "<{{ secret(\"account_id\") }}>");
+  write("p.prompt", "---\nsecrets: [account_id]\n---\n{{ secret('account_id') }} {% include 'part' %}");
+  EXPECT_EQ(text(), "[secret:account_id] <[secret:account_id]>");
+  auto rendered = Renderer(root_).render("p", {}, &caller_);
+  EXPECT_EQ(rendered->secrets, std::vector<std::string>{"account_id"});
+  // Without an engine nobody is asked, and the name is all there is.
+  EXPECT_EQ(Renderer(root_).render("p", {})->text, "[secret:account_id] <[secret:account_id]>");
+  write("p.prompt", "---\nsecrets: [account_id]\n---\n{{ secret('other') }}");
+  EXPECT_EQ(error().code, ErrorCode::kNotGranted);
+  EXPECT_EQ(error().file + ":" + std::to_string(error().line), "completions/p.prompt:4");
+  EXPECT_TRUE(Renderer(root_).variables("p")->empty());
+  write("p.prompt", "---\nsecrets: [Account]\n---\nx");
+  EXPECT_EQ(error().line, 2);
+  // A variable of that name is one where no secret is read.
+  write("p.prompt", "{{ secret }}");
+  EXPECT_EQ(text("p", {{"secret", "mine"}}), "mine");
+  EXPECT_NE(error().hint.find("secrets: [NAME]"), std::string::npos) << error().hint;
 }
 
 TEST_F(GrantedCallsTest, PartsAndImportedMacrosCallWhatThePromptGrants) {

@@ -50,7 +50,7 @@ Result<void> check_front_matter(const json::object& front, const std::string& fi
     if (!ok) ok.error().code = ErrorCode::kTemplate;
     return ok;
   };
-  if (auto ok = known(front, {"description", "model", "parameters", "input", "output", "budget", "parts", "functions", "calls"}, ""); !ok) return ok;
+  if (auto ok = known(front, {"description", "model", "parameters", "input", "output", "budget", "parts", "functions", "calls", "secrets"}, ""); !ok) return ok;
   for (const std::string_view key : {"parameters", "input", "output", "budget", "parts"}) {
     if (auto ok = expect_object(front, key, file, positions, ""); !ok) return ok;
   }
@@ -71,6 +71,7 @@ Result<void> check_front_matter(const json::object& front, const std::string& fi
     if (auto ok = expect_object(output->get_object(), "schema", file, positions, "/output"); !ok) return ok;
   }
   if (auto ok = check_functions(front, file, positions); !ok) return ok;
+  if (auto ok = check_secrets(front, file, positions); !ok) return ok;
   return check_budget(front, file, positions);
 }
 

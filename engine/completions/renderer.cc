@@ -84,7 +84,7 @@ class Session {
     auto file = files_.get(name, false);
     if (!file) return file;
     loaded_.emplace((*file)->found.name, *file);
-    calls_.grant((*file)->front_matter, name_of((*file)->found));
+    calls_.grant((*file)->front_matter, name_of((*file)->found), (*file)->found.file, (*file)->text.find("secret(") != std::string::npos);
     return file;
   }
 
@@ -387,6 +387,7 @@ Result<Explanation> Renderer::explain(const std::string& name, std::string_view 
   Explanation explanation;
   auto rendered = state_->fitted(**prompt, session, variables, &explanation);
   if (!rendered) return fail(std::move(rendered.error()));
+  explanation.rendered.secrets = session.calls().secrets();
   return explanation;
 }
 
@@ -429,6 +430,7 @@ Result<Rendered> Renderer::render_json(const std::string& name, std::string_view
   const TemplateFile& file = **prompt;
   if (auto fits = check_input(file, variables); !fits) return fail(std::move(fits.error()));
   auto rendered = state_->fitted(file, session, variables);
+  if (rendered) rendered->secrets = session.calls().secrets();
   if (rendered && state_->observer) {
     rendered->sources = session.sources(file);
     const auto whole = [&] {

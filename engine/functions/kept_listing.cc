@@ -63,7 +63,8 @@ void add_variables(const fs::path& file, std::set<std::string>& names) {
 std::set<std::string> variables_of(const Inputs& inputs) {
   std::set<std::string> names{"HOME"};
   for (const auto& path : inputs.contents) {
-    if (path.filename() == "sabir.yml" || path.filename() == "language.yml" || path.filename() == "mcp.yml") add_variables(path, names);
+    const std::string name = path.filename().string();
+    if (name == "language.yml" || (name.ends_with(".yml") && (name.starts_with("sabir.") || name.starts_with("mcp.")))) add_variables(path, names);
   }
   return names;
 }
@@ -130,8 +131,7 @@ void keep_listing(const ListingPlace& place, const project::Project& project, co
   add_language_folders(place.root / "languages", inputs);
   inputs.contents.insert(kEngine);
   std::error_code error;
-  const auto grants = place.root / "config" / "grants.yml";
-  inputs.add(grants, fs::exists(grants, error));
+  for (const auto& grants : {place.root / "config" / "grants.yml", place.root / "config" / ("grants." + place.environment + ".yml")}) inputs.add(grants, fs::exists(grants, error));
   if (inputs.contents.size() + inputs.missing.size() > kMostStamps || inputs.places.size() > kMostStamps) return;
 
   json::object contents;

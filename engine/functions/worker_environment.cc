@@ -24,7 +24,9 @@ std::vector<std::string> worker_environment(const std::map<std::string, std::str
     const std::string_view name = text.substr(0, text.find('='));
     const bool passed = std::find(std::begin(kPassed), std::end(kPassed), name) != std::end(kPassed) ||
                         std::any_of(std::begin(kPassedPrefixes), std::end(kPassedPrefixes), [&](auto p) { return name.starts_with(p); });
-    if (passed && !more.contains(std::string(name))) out.emplace_back(text);
+    // Credentials of a package host have names of the package manager's.
+    const bool credential = name == "GEM_HOST_API_KEY" || (name.starts_with("BUNDLE_") && name.find("__") != std::string_view::npos);
+    if (passed && !credential && !more.contains(std::string(name))) out.emplace_back(text);
   }
   for (const auto& [name, value] : more) out.push_back(name + "=" + value);
   return out;

@@ -5,36 +5,21 @@
 
 #include "cache/cached_model.h"
 #include "checked_model.h"
+#include "granted_model.h"
 #include "local_model.h"
 #include "money/metered_model.h"
 #include "openai/openai_model.h"
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
+#include "sabir/project/configuration.h"
 #include "scripted_model.h"
 #include "settings.h"
 
 namespace sabir::models {
 namespace {
 
+constexpr const char* kFile = "config/openai_config.yml";
 const std::vector<std::string> kProviders = {"openai", "anthropic", "local", "scripted"};
-
-std::vector<std::string> plus_policy(std::vector<std::string> keys) {
-  keys.emplace_back("provider");
-  keys.insert(keys.end(), policy_keys().begin(), policy_keys().end());
-  return keys;
-}
-
-// `over` on top of `base`: maps are merged, everything else is replaced.
-void merge(json::object& base, const json::object& over) {
-  for (const auto& member : over) {
-    auto* own = base.if_contains(member.key());
-    if (own != nullptr && own->is_object() && member.value().is_object()) {
-      merge(own->get_object(), member.value().get_object());
-    } else {
-      base[member.key()] = member.value();
-    }
-  }
-}
 
 // Runs on this machine.
 bool is_free(const std::string& provider) { return provider == "local" || provider == "scripted"; }
@@ -61,9 +46,9 @@ std::shared_ptr<PolicyStates> make_policy_states() { return std::make_shared<Pol
 Result<std::shared_ptr<const Models>> Models::from_config(const json::object& config, ModelsOptions options,
                                                           const std::string& file, const project::Positions& positions) {
   Settings reader(file, positions);
-  if (auto known = reader.only(config, {"default", "models", "prices", "budgets"}, ""); !known) return fail(known.error());
+  if (auto problems = project::check_config(config, project::find_config_file(kFile)->type, file, positions); !problems.empty()) return fail(std::move(problems.front()));
   const auto* list = config.if_contains("models");
-  if (list == nullptr || !list->is_object() || list->get_object().empty()) {
+  if (list->get_object().empty()) {
     return fail(reader.wrong("/models", file + ": it names no models",
                              "Write, for example: models: {local: {provider: local, model: NAME}}; docs/models.md has the keys."));
   }
@@ -116,19 +101,16 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
     std::shared_ptr<Model> leaf;
     int retries = 0;  // a model on this machine that fails will fail again
     if (entry.provider == "openai") {
-      if (auto known = reader.only(object, openai_keys(), pointer); !known) return fail(known.error());
       auto openai = read_openai(reader, object, pointer, alias);
       entry.secret = openai.key;
       retries = 3;
       if (!reader.problem) leaf = make_openai_model(std::move(openai), options.client, options.secrets);
     } else if (entry.provider == "anthropic") {
-      if (auto known = reader.only(object, anthropic_keys(), pointer); !known) return fail(known.error());
       auto anthropic = read_anthropic(reader, object, pointer, alias);
       entry.secret = anthropic.key;
       retries = 3;
       if (!reader.problem) leaf = make_anthropic_model(std::move(anthropic), options.client, options.secrets);
     } else if (entry.provider == "local") {
-      if (auto known = reader.only(object, plus_policy({"model", "parameters", "context", "threads", "idle"}), pointer); !known) return fail(known.error());
       LocalSpec spec;
       spec.name = reader.text(object, "model", pointer);
       if (spec.name.empty()) reader.complain(pointer, "a local model needs `model`, a name that `sabir model list` shows, or a .gguf file");
@@ -139,7 +121,6 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
       auto parameters = read_parameters(reader, object, pointer);
       if (!reader.problem) leaf = make_local_model(std::move(spec), std::move(parameters), options.local);
     } else {
-      if (auto known = reader.only(object, plus_policy({"script", "replies"}), pointer); !known) return fail(known.error());
       const std::string script = reader.text(object, "script", pointer);
       const auto* replies = object.if_contains("replies");
       if (script.empty() == (replies == nullptr)) reader.complain(pointer, "a scripted model needs either `script`, a JSON file, or `replies`");
@@ -163,6 +144,8 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
     if (options.cache && entry.provider != "scripted") {
       cachings.emplace(alias, Caching{options.cache, ttl, {{}, alias, meter.provider, meter.model}, answering_settings(object), meter.parameters, options.ledger});
     }
+    entry.network_alone = (entry.provider == "openai" || entry.provider == "anthropic") && ttl.count() <= 0 && !budgets.any();
+    leaf = make_granted_model(std::move(leaf), options.secrets);
     leaf = make_metered_model(std::move(leaf), std::move(meter));
     targets.emplace(alias, Target{alias, std::move(leaf), policy, options.policies->of(alias, policy.breaker, policy.limits)});
     entry.parameters = reader.object(object, "parameters", pointer);
@@ -181,6 +164,10 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
   std::vector<std::string> names;
   for (const auto& [alias, target] : targets) names.push_back(alias);
   for (const auto& [alias, target] : other_names) names.push_back(alias);
+  std::set<std::string> alone;
+  for (const auto& [alias, entry] : models->models_) {
+    if (entry.network_alone) alone.insert(alias);
+  }
   for (auto& [alias, entry] : models->models_) {
     std::vector<Target> fallbacks;
     for (const auto& name : entry.fallbacks) {
@@ -197,9 +184,11 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
                                  "Its fallbacks are other models, each once."));
       }
       fallbacks.push_back(found->second);
+      entry.network_alone = entry.network_alone && alone.contains(real);
     }
     entry.model = make_checked_model(make_policy_model(targets.at(alias), std::move(fallbacks)), alias);
     if (const auto caching = cachings.find(alias); caching != cachings.end()) entry.model = make_cached_model(std::move(entry.model), std::move(caching->second));
+    entry.description = entry.model->description();
   }
   for (const auto& [alias, target] : other_names) {
     Entry entry = models->models_.at(target);
@@ -224,27 +213,10 @@ Result<std::shared_ptr<const Models>> Models::from_config(const json::object& co
 }
 
 Result<std::shared_ptr<const Models>> Models::load(ModelsOptions options) {
-  const std::string file = "config/openai_config.yml";
-  project::Positions positions;
-  auto value = project::read_yaml(options.root / file, &positions);
-  if (!value) {
-    if (value.error().code == ErrorCode::kNotFound) {
-      return fail(Error(ErrorCode::kNotFound, file + ": no such file", "Write one; docs/models.md shows its keys.").at(file));
-    }
-    return fail(value.error());
-  }
-  if (!value->is_object()) return fail(Error(ErrorCode::kConfig, file + ": not a map", "docs/models.md shows its keys.").at(file));
-  json::object config = value->get_object();
-  const std::string overlay_file = "config/openai_config." + options.environment + ".yml";
-  auto overlay = project::read_yaml(options.root / overlay_file);
-  if (overlay && overlay->is_object()) {
-    merge(config, overlay->get_object());
-  } else if (!overlay && overlay.error().code != ErrorCode::kNotFound) {
-    return fail(overlay.error());
-  } else if (overlay && !overlay->is_null()) {
-    return fail(Error(ErrorCode::kConfig, overlay_file + ": not a map").at(overlay_file));
-  }
-  return from_config(config, std::move(options), file, positions);
+  auto read = project::read_configuration(options.root, *project::find_config_file(kFile), options.environment);
+  if (!read) return fail(std::move(read.error()));
+  if (!read->exists()) return fail(Error(ErrorCode::kNotFound, std::string(kFile) + ": no such file", "Write one; docs/models.md shows its keys.").at(kFile));
+  return from_config(read->value, std::move(options), kFile, read->positions);
 }
 
 Result<std::shared_ptr<Model>> Models::get(const std::string& alias) const {
@@ -270,18 +242,25 @@ std::optional<double> Models::cost_usd(const std::string& model, const Usage& us
 Result<ModelInfo> Models::info(const std::string& alias) const {
   if (auto known = get(alias); !known) return fail(std::move(known.error()));
   const std::string& wanted = !alias.empty() ? alias : !override_.empty() ? override_ : default_;
-  for (auto& one : list()) {
-    if (one.alias == wanted) return one;
-  }
-  return fail(ErrorCode::kNotFound, "there is no model '" + wanted + "'");
+  const auto found = models_.find(wanted);
+  if (found == models_.end()) return fail(ErrorCode::kNotFound, "there is no model '" + wanted + "'");
+  return info_of(found->first, found->second);
+}
+
+bool Models::network_alone(const std::string& alias) const {
+  const auto found = models_.find(alias);
+  return found != models_.end() && found->second.network_alone;
+}
+
+ModelInfo Models::info_of(const std::string& alias, const Entry& entry) const {
+  const std::string& chosen = override_.empty() ? default_ : override_;
+  return {alias,          entry.provider, entry.description,          entry.secret,   alias == chosen,
+          entry.fallbacks, entry.name,    entry.parameters,           entry.switched, entry.network_alone};
 }
 
 std::vector<ModelInfo> Models::list() const {
   std::vector<ModelInfo> out;
-  const std::string& chosen = override_.empty() ? default_ : override_;
-  for (const auto& [alias, entry] : models_) {
-    out.push_back({alias, entry.provider, entry.model->description(), entry.secret, alias == chosen, entry.fallbacks, entry.name, entry.parameters, entry.switched});
-  }
+  for (const auto& [alias, entry] : models_) out.push_back(info_of(alias, entry));
   return out;
 }
 

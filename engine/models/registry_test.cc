@@ -90,6 +90,11 @@ TEST_F(RegistryTest, TheEnvironmentsFileIsLaidOnTop) {
   EXPECT_EQ(load(kGood).value()->default_alias(), "scripted");
   options_.environment = "production";
   EXPECT_EQ(load(kGood).value()->get().value()->description(), "bigger (openai, 127.0.0.1:8080)");
+  // What is wrong there is said there.
+  ASSERT_TRUE(write_file(options_.root / "config" / "openai_config.production.yml", "models:\n  near: {timeout: 3s, modle: bigger}\n"));
+  const auto wrong = load(kGood);
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(to_text(wrong.error()), "config/openai_config.production.yml:2:23: unknown key 'modle'\n  Did you mean model?");
 }
 
 TEST_F(RegistryTest, MistakesAreNamedWithTheirLine) {
@@ -103,9 +108,9 @@ TEST_F(RegistryTest, MistakesAreNamedWithTheirLine) {
       {"models:\n  a:\n    provider: openai\n    modle: x\n", 4, "model"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    base_url: api.example.com\n", 5, "base_url"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    key: sk-abcdef\n", 5, "secret"},
-      {"models:\n  a:\n    provider: openai\n    model: x\n    timeout: soon\n", 5, "500ms"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    timeout: soon\n", 5, "such as 30s"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    retries: 99\n", 5, "0 to 10"},
-      {"models:\n  a:\n    provider: openai\n    model: x\n    api: completions\n", 5, "chat or responses"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    api: completions\n", 5, "one of responses, chat"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    parameters: {messages: []}\n", 5, "messages"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    limits: {request_per_minute: 3}\n", 5, "requests_per_minute"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    limits: {concurrency: 0}\n", 5, "1 to 10000"},
@@ -113,23 +118,24 @@ TEST_F(RegistryTest, MistakesAreNamedWithTheirLine) {
       {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [a]\n", 5, "twice"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [bb]\n  bc: {provider: scripted, replies: [{text: x}]}\n", 5, "Did you mean bc?"},
       {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [c, b]\n  b: {provider: scripted, replies: [{text: x}]}\n  c: b\n", 5, "twice"},
-      {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [1]\n", 5, "list of texts"},
+      {"models:\n  a:\n    provider: openai\n    model: x\n    fallbacks: [1]\n", 5, "must be text"},
       {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nbudgets:\n  dya: {usd: 1}\n", 4, "day"},
-      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nbudgets:\n  day: {usd: much}\n", 4, "usd is not an amount"},
+      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nbudgets:\n  day: {usd: much}\n", 4, "budgets.day.usd must be a number from 0"},
       {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nbudgets:\n  day: {euro: 1}\n", 4, "euro"},
-      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nprices:\n  m: {input: 1}\n", 4, "needs input and output"},
-      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nprices:\n  m: {input: -1, output: 1}\n", 4, "input is not an amount"},
+      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nprices:\n  m: {input: 1}\n", 4, "'output' is missing"},
+      {"models:\n  a: {provider: scripted, replies: [{text: x}]}\nprices:\n  m: {input: -1, output: 1}\n", 4, "m.input must be a number from 0"},
       {"models:\n  a: {provider: scripted}\n", 2, "script"},
       {"models:\n  a:\n    provider: anthropic\n    model: x\n    api: chat\n", 5, "api"},
       {"models:\n  a:\n    provider: anthropic\n    model: x\n    version: newest\n", 5, "2023-06-01"},
-      {"models:\n  a:\n    provider: anthropic\n    model: x\n    structured_output: maybe\n", 5, "native or prompt"},
-      {"models:\n  a: {provider: anthropic}\n", 2, "needs `model`"},
-      {"models:\n  a: {provider: local}\n", 2, "sabir model list"},
+      {"models:\n  a:\n    provider: anthropic\n    model: x\n    structured_output: maybe\n", 5, "one of native, prompt"},
+      {"models:\n  a: {provider: anthropic}\n", 2, "'model' is missing"},
+      {"models:\n  a: {provider: local}\n", 2, "'model' is missing"},
       {"models:\n  a: {provider: scripted, replies: [{txt: x}]}\n", 2, "txt"},
       {"models:\n  a: b\n  b: a\n", 2, "no model"},
       {"default: c\nmodels:\n  a: {provider: scripted, replies: [{text: x}]}\n", 1, "not under models"},
       {"models:\n  a: {provider: scripted, replies: [{text: x}]}\n  b: a\n", 0, "no `default`"},
-      {"{}\n", 0, "names no models"},
+      {"{}\n", 0, "'models' is missing"},
+      {"models: {}\n", 1, "names no models"},
   };
   for (const auto& test : cases) {
     const auto models = load(test.yaml);

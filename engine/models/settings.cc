@@ -22,20 +22,10 @@ std::string pointer_text(std::string_view pointer) {
   return out;
 }
 
-std::vector<std::string> with(std::vector<std::string> keys, const std::vector<std::string>& more) {
-  keys.insert(keys.end(), more.begin(), more.end());
-  return keys;
-}
-
 }  // namespace
 
 Error Settings::wrong(const std::string& pointer, const std::string& message, const std::string& hint) const {
-  const auto [line, column] = project::position_of(positions_, pointer);
-  return Error(ErrorCode::kConfig, message, hint).at(file_, line, column);
-}
-
-Result<void> Settings::only(const json::object& object, const std::vector<std::string>& known, const std::string& pointer) const {
-  return project::refuse_unknown_keys(object, known, file_, positions_, pointer);
+  return project::at_position(Error(ErrorCode::kConfig, message, hint), positions_, pointer, file_);
 }
 
 void Settings::complain(const std::string& pointer, const std::string& message, const std::string& hint) {
@@ -113,12 +103,7 @@ PolicyOptions read_policy(Settings& settings, const json::object& object, const 
   options.retries = static_cast<int>(settings.number(object, "retries", pointer, 0, 10, retries));
   options.patience = settings.duration(object, "patience", pointer, options.patience);
   options.timeout = settings.duration(object, "timeout", pointer, milliseconds(0));
-  const auto within = [&](const char* key, const std::vector<std::string>& known) {
-    auto inner = settings.object(object, key, pointer);
-    if (auto only = settings.only(inner, known, pointer + "/" + key); !only && !settings.problem) settings.problem = std::move(only.error());
-    return inner;
-  };
-  const auto limits = within("limits", {"requests_per_minute", "tokens_per_minute", "concurrency", "queue", "wait"});
+  const auto limits = settings.object(object, "limits", pointer);
   const std::string at = pointer + "/limits";
   options.limits.requests_per_minute = settings.number(limits, "requests_per_minute", at, 1, 10'000'000, 0);
   options.limits.tokens_per_minute = settings.number(limits, "tokens_per_minute", at, 1, 1'000'000'000'000, 0);
@@ -129,7 +114,7 @@ PolicyOptions read_policy(Settings& settings, const json::object& object, const 
   if (breaker_value != nullptr && breaker_value->is_bool() && !breaker_value->get_bool()) {
     options.breaker.failures = 0;
   } else {
-    const auto breaker = within("circuit_breaker", {"failures", "window", "open"});
+    const auto breaker = settings.object(object, "circuit_breaker", pointer);
     const std::string place = pointer + "/circuit_breaker";
     options.breaker.failures = static_cast<int>(settings.number(breaker, "failures", place, 1, 1000, options.breaker.failures));
     options.breaker.window = settings.duration(breaker, "window", place, options.breaker.window);
@@ -141,7 +126,6 @@ PolicyOptions read_policy(Settings& settings, const json::object& object, const 
 milliseconds read_cache(Settings& settings, const json::object& object, const std::string& pointer) {
   const auto cache = settings.object(object, "cache", pointer);
   if (cache.empty()) return milliseconds(0);
-  if (auto only = settings.only(cache, {"ttl"}, pointer + "/cache"); !only && !settings.problem) settings.problem = std::move(only.error());
   const auto* written = cache.if_contains("ttl");
   const auto ttl = written != nullptr ? parse_ttl(written->is_string() ? std::string(written->get_string()) : compact_json(*written)) : std::nullopt;
   if (!ttl) settings.complain(pointer + "/cache/ttl", "ttl is not a time that answers are kept for", "Write it like 10m, 1h or 7d; a year is the most.");
@@ -163,12 +147,10 @@ void read_prices(Settings& settings, const json::object& config, PriceTable& pri
 Budgets read_budgets(Settings& settings, const json::object& config) {
   Budgets budgets;
   const auto object = settings.object(config, "budgets", "");
-  if (auto only = settings.only(object, {"day", "month", "run", "user", "user_month"}, "/budgets"); !only && !settings.problem) settings.problem = std::move(only.error());
   const auto read = [&](const char* key, std::optional<Budget>& into) {
     const auto inner = settings.object(object, key, "/budgets");
     if (inner.empty()) return;
     const std::string at = std::string("/budgets/") + key;
-    if (auto only = settings.only(inner, {"usd", "tokens"}, at); !only && !settings.problem) settings.problem = std::move(only.error());
     Budget budget;
     if (const auto* usd = inner.if_contains("usd"); usd != nullptr && !usd->is_null()) {
       if (!usd->is_number() || !(usd->to_number<double>() >= 0) || usd->to_number<double>() > 1e9) {
@@ -197,13 +179,6 @@ json::object read_parameters(Settings& settings, const json::object& object, con
     }
   }
   return parameters;
-}
-
-const std::vector<std::string>& endpoint_keys() {
-  static const std::vector<std::string> keys =
-      with(with({"provider"}, policy_keys()), {"model", "base_url", "key", "headers", "parameters", "stream", "structured_output", "connect_timeout",
-                                               "first_token_timeout", "idle_timeout"});
-  return keys;
 }
 
 void read_endpoint(Settings& settings, const json::object& object, const std::string& pointer, Endpoint& endpoint) {
@@ -240,11 +215,6 @@ void read_endpoint(Settings& settings, const json::object& object, const std::st
   endpoint.idle_timeout = settings.duration(object, "idle_timeout", pointer, endpoint.idle_timeout);
 }
 
-const std::vector<std::string>& openai_keys() {
-  static const std::vector<std::string> keys = with(endpoint_keys(), {"api", "organization", "project"});
-  return keys;
-}
-
 OpenAiOptions read_openai(Settings& settings, const json::object& object, const std::string& pointer, const std::string& alias) {
   OpenAiOptions options;
   options.alias = alias;
@@ -258,11 +228,6 @@ OpenAiOptions read_openai(Settings& settings, const json::object& object, const 
   options.organization = settings.text(object, "organization", pointer);
   options.project = settings.text(object, "project", pointer);
   return options;
-}
-
-const std::vector<std::string>& anthropic_keys() {
-  static const std::vector<std::string> keys = with(endpoint_keys(), {"version"});
-  return keys;
 }
 
 AnthropicOptions read_anthropic(Settings& settings, const json::object& object, const std::string& pointer, const std::string& alias) {

@@ -1,4 +1,4 @@
-// Settings: reads one model's settings from config/openai_config.yml; every complaint carries the place in the user's file.
+// Settings: reads one model's settings from config/openai_config.yml, whose keys and types project/ has checked; every complaint carries the place in the user's file.
 //
 // Threads: one owner. Lifetimes: file and positions outlive it.
 #pragma once
@@ -25,7 +25,6 @@ class Settings {
   Settings(const std::string& file, const project::Positions& positions) : file_(file), positions_(positions) {}
 
   Error wrong(const std::string& pointer, const std::string& message, const std::string& hint = {}) const;
-  Result<void> only(const json::object& object, const std::vector<std::string>& known, const std::string& pointer) const;
 
   // The first member of another kind than asked for is kept as `problem`.
   std::string text(const json::object& object, const char* key, const std::string& pointer, std::string otherwise = {});
@@ -44,7 +43,7 @@ class Settings {
   const project::Positions& positions_;
 };
 
-// The keys that a model of every provider has, and their values. `retries` is what holds without that key.
+// The keys that do not decide what is answered, and their values. `retries` is what holds without that key.
 const std::vector<std::string>& policy_keys();
 PolicyOptions read_policy(Settings& settings, const json::object& object, const std::string& pointer, int retries);
 
@@ -57,14 +56,11 @@ Budgets read_budgets(Settings& settings, const json::object& config);
 
 json::object read_parameters(Settings& settings, const json::object& object, const std::string& pointer);
 
-// The keys that every provider behind HTTP has; model, base_url and key are `endpoint`'s own where there are none.
-const std::vector<std::string>& endpoint_keys();
+// What every provider behind HTTP has; model, base_url and key are `endpoint`'s own where there are none.
 void read_endpoint(Settings& settings, const json::object& object, const std::string& pointer, Endpoint& endpoint);
 
-const std::vector<std::string>& openai_keys();
 OpenAiOptions read_openai(Settings& settings, const json::object& object, const std::string& pointer, const std::string& alias);
 
-const std::vector<std::string>& anthropic_keys();
 AnthropicOptions read_anthropic(Settings& settings, const json::object& object, const std::string& pointer, const std::string& alias);
 
 }  // namespace sabir::models

@@ -1,8 +1,5 @@
 #include "sabir/net/http_client.h"
 
-#include <curl/curl.h>
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -10,76 +7,14 @@
 #include <optional>
 #include <string>
 
+#include "curl_library.h"
+#include "transfers.h"
+
 namespace sabir::net {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-// libcurl's functions, as far as they are used, under their own names.
-struct Curl {
-  decltype(&::curl_global_init) global_init = nullptr;
-  decltype(&::curl_easy_init) easy_init = nullptr;
-  decltype(&::curl_easy_setopt) easy_setopt = nullptr;
-  decltype(&::curl_easy_getinfo) easy_getinfo = nullptr;
-  decltype(&::curl_easy_reset) easy_reset = nullptr;
-  decltype(&::curl_easy_cleanup) easy_cleanup = nullptr;
-  decltype(&::curl_easy_strerror) easy_strerror = nullptr;
-  decltype(&::curl_multi_init) multi_init = nullptr;
-  decltype(&::curl_multi_setopt) multi_setopt = nullptr;
-  decltype(&::curl_multi_add_handle) multi_add_handle = nullptr;
-  decltype(&::curl_multi_remove_handle) multi_remove_handle = nullptr;
-  decltype(&::curl_multi_perform) multi_perform = nullptr;
-  decltype(&::curl_multi_poll) multi_poll = nullptr;
-  decltype(&::curl_multi_info_read) multi_info_read = nullptr;
-  decltype(&::curl_multi_cleanup) multi_cleanup = nullptr;
-  decltype(&::curl_slist_append) slist_append = nullptr;
-  decltype(&::curl_slist_free_all) slist_free_all = nullptr;
-  std::string problem;  // why it cannot be used; "" = it can
-};
-
-Curl open_curl() {
-  Curl curl;
-  void* library = nullptr;
-  for (const char* name : {"libcurl.so.4", "libcurl-gnutls.so.4"}) {
-    library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    if (library != nullptr) break;
-  }
-  if (library == nullptr) {
-    curl.problem = "libcurl.so.4 is not installed";
-    return curl;
-  }
-  const auto find = [&](auto& function, const char* name) {
-    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(library, name));
-    if (function == nullptr) curl.problem = std::string("libcurl is too old: it has no ") + name;
-  };
-  find(curl.global_init, "curl_global_init");
-  find(curl.easy_init, "curl_easy_init");
-  find(curl.easy_setopt, "curl_easy_setopt");
-  find(curl.easy_getinfo, "curl_easy_getinfo");
-  find(curl.easy_reset, "curl_easy_reset");
-  find(curl.easy_cleanup, "curl_easy_cleanup");
-  find(curl.easy_strerror, "curl_easy_strerror");
-  find(curl.multi_init, "curl_multi_init");
-  find(curl.multi_setopt, "curl_multi_setopt");
-  find(curl.multi_add_handle, "curl_multi_add_handle");
-  find(curl.multi_remove_handle, "curl_multi_remove_handle");
-  find(curl.multi_perform, "curl_multi_perform");
-  find(curl.multi_poll, "curl_multi_poll");
-  find(curl.multi_info_read, "curl_multi_info_read");
-  find(curl.multi_cleanup, "curl_multi_cleanup");
-  find(curl.slist_append, "curl_slist_append");
-  find(curl.slist_free_all, "curl_slist_free_all");
-  if (curl.problem.empty() && curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-    curl.problem = "libcurl does not initialise";
-  }
-  return curl;
-}
-
-const Curl& curl_library() {
-  static const Curl curl = open_curl();
-  return curl;
-}
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -95,6 +30,8 @@ std::string_view strip(std::string_view text) {
   return text;
 }
 
+constexpr std::size_t kMostArrived = std::size_t{64} << 10U;  // that wait for a fiber
+
 // What one exchange has seen so far; libcurl's callbacks write here.
 struct Exchange {
   const HttpRequest* request = nullptr;
@@ -104,6 +41,9 @@ struct Exchange {
   std::size_t body_bytes = 0;
   bool head_started = false;
   bool stopped = false;   // on_body said enough
+  Fiber* fiber = nullptr; // which takes what has arrived; null: whoever sends does so at once
+  std::string arrived;
+  bool paused = false;    // until it has
   bool too_large = false;
   Clock::time_point last_piece;
 };
@@ -135,6 +75,17 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
   return line.size();
 }
 
+// False: that is enough.
+bool take(Exchange& exchange, std::string_view piece) {
+  const int status = exchange.response.status;
+  if (!*exchange.on_body || status < 200 || status >= 300) {
+    exchange.response.body.append(piece);
+    return true;
+  }
+  exchange.stopped = !(*exchange.on_body)(exchange.response, piece);
+  return !exchange.stopped;
+}
+
 std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user) {
   auto& exchange = *static_cast<Exchange*>(user);
   const std::string_view piece(data, size * count);
@@ -144,15 +95,14 @@ std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user
     exchange.too_large = true;
     return 0;
   }
-  const int status = exchange.response.status;
-  if (*exchange.on_body && status >= 200 && status < 300) {
-    if (!(*exchange.on_body)(exchange.response, piece)) {
-      exchange.stopped = true;
-      return 0;
-    }
-  } else {
-    exchange.response.body.append(piece);
+  if (exchange.fiber == nullptr) return take(exchange, piece) ? piece.size() : 0;
+  if (exchange.arrived.size() + piece.size() > kMostArrived && !exchange.arrived.empty()) {
+    exchange.body_bytes -= piece.size();  // it comes again
+    exchange.paused = true;
+    return CURL_WRITEFUNC_PAUSE;
   }
+  exchange.arrived.append(piece);
+  exchange.fiber->wake();
   return piece.size();
 }
 
@@ -217,8 +167,8 @@ std::string host_and_port(std::string_view url) {
   return std::string(url) + (has_port ? "" : scheme == "https" ? ":443" : ":80");
 }
 
-// One multi handle with its easy handle: the multi handle owns the connections, so a pair is taken from the idle list
-// for one exchange and put back with its connections open.
+// A thread's exchange has one multi handle with its easy handle: the multi handle owns the connections, so a pair is taken from the idle
+// list and put back with its connections open.
 struct HttpClient::State {
   struct Line {
     CURLM* multi = nullptr;
@@ -285,8 +235,10 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const OnBody& 
     return fail(ErrorCode::kUnavailable, "cannot send a request to " + where + ": " + curl.problem,
                 "Install it: apt-get install libcurl4");
   }
-  State::Line line = state_->take(curl);
-  if (line.easy == nullptr || line.multi == nullptr) {
+  auto* const fiber = Fiber::current();
+  Loop* const loop = fiber != nullptr ? &fiber->loop() : nullptr;
+  State::Line line = loop != nullptr ? State::Line{nullptr, take_handle(*loop)} : state_->take(curl);
+  if (line.easy == nullptr || (line.multi == nullptr && loop == nullptr)) {
     State::close(curl, line);
     return fail(ErrorCode::kInternal, "libcurl gives no handle for a request to " + where);
   }
@@ -294,6 +246,7 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const OnBody& 
   Exchange exchange;
   exchange.request = &request;
   exchange.on_body = &on_body;
+  exchange.fiber = fiber;
   char detail[CURL_ERROR_SIZE] = {};
   curl_slist* headers = nullptr;
   const auto add_header = [&](const std::string& text) {
@@ -347,23 +300,7 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const OnBody& 
   };
 
   std::optional<Error> error;
-  bool finished = false;
-  CURLcode outcome = CURLE_OK;
-  curl.multi_add_handle(line.multi, easy);
-  while (!finished && !error) {
-    int running = 0;
-    if (curl.multi_perform(line.multi, &running) != CURLM_OK) {
-      error = Error(ErrorCode::kInternal, "libcurl cannot go on with a request to " + where);
-      break;
-    }
-    int left = 0;
-    while (CURLMsg* message = curl.multi_info_read(line.multi, &left)) {
-      if (message->msg == CURLMSG_DONE) {
-        finished = true;
-        outcome = message->data.result;
-      }
-    }
-    if (finished) break;
+  const auto look = [&] {
     if (request.cancelled && request.cancelled->load(std::memory_order_relaxed)) {
       error = Error(ErrorCode::kCancelled, "the request to " + where + " was cancelled");
     } else if (over(started, request.total_timeout)) {
@@ -378,12 +315,46 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const OnBody& 
                     "Try again; look at the server's log and at proxies in between.");
     } else if (request.watch) {
       error = request.watch();
-      if (!error) curl.multi_poll(line.multi, nullptr, 0, 50, nullptr);
-    } else {
-      curl.multi_poll(line.multi, nullptr, 0, 50, nullptr);
     }
+    return error.has_value();
+  };
+  CURLcode outcome = CURLE_OK;
+  if (loop != nullptr) {
+    Transfer transfer(easy);
+    while (!exchange.stopped) {
+      const bool ended = transfer.ended().has_value();
+      if (!exchange.arrived.empty() && !take(exchange, std::exchange(exchange.arrived, {}))) break;
+      if (ended) {
+        outcome = *transfer.ended();
+        break;
+      }
+      if (std::exchange(exchange.paused, false)) {
+        transfer.go_on();
+        continue;
+      }
+      if (look()) break;
+      transfer.wait();
+    }
+  } else {
+    curl.multi_add_handle(line.multi, easy);
+    bool finished = false;
+    while (!finished && !error) {
+      int running = 0;
+      if (curl.multi_perform(line.multi, &running) != CURLM_OK) {
+        error = Error(ErrorCode::kInternal, "libcurl cannot go on with a request to " + where);
+        break;
+      }
+      int left = 0;
+      while (CURLMsg* message = curl.multi_info_read(line.multi, &left)) {
+        if (message->msg == CURLMSG_DONE) {
+          finished = true;
+          outcome = message->data.result;
+        }
+      }
+      if (!finished && !look()) curl.multi_poll(line.multi, nullptr, 0, 50, nullptr);
+    }
+    curl.multi_remove_handle(line.multi, easy);
   }
-  curl.multi_remove_handle(line.multi, easy);
   curl.slist_free_all(headers);
 
   if (!error && outcome != CURLE_OK && !exchange.stopped) {
@@ -407,7 +378,8 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const OnBody& 
     State::close(curl, line);
     return fail(std::move(*error));
   }
-  state_->give_back(curl, line);
+  if (loop != nullptr) give_back_handle(*loop, line.easy);
+  else state_->give_back(curl, line);
   return std::move(exchange.response);
 }
 

@@ -6,8 +6,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <future>
+#include <memory>
 #include <thread>
 
+#include "sabir/net/fiber.h"
 #include "stand_ins/stand_in.h"
 
 namespace sabir::net {
@@ -16,7 +19,35 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-class HttpClientTest : public ::testing::Test {
+enum class From { kThread, kFiber };
+
+// Sends from the test's thread, or from a fiber of a loop beside it.
+class Sender {
+ public:
+  explicit Sender(From from) {
+    if (from == From::kThread) return;
+    loop_ = std::make_unique<Loop>();
+    runs_ = std::thread([this] { loop_->run(); });
+  }
+  ~Sender() {
+    if (!loop_) return;
+    loop_->stop();
+    runs_.join();
+  }
+  Result<HttpResponse> send(const HttpRequest& request, const OnBody& on_body = {}) {
+    if (!loop_) return client_.send(request, on_body);
+    std::promise<Result<HttpResponse>> answer;
+    loop_->post([&] { EXPECT_TRUE(Fiber::start(*loop_, [&] { answer.set_value(client_.send(request, on_body)); })); });
+    return answer.get_future().get();
+  }
+
+ private:
+  HttpClient client_;
+  std::unique_ptr<Loop> loop_;
+  std::thread runs_;
+};
+
+class HttpClientTest : public ::testing::TestWithParam<From> {
  protected:
   static void SetUpTestSuite() { server_ = new tests::StandIn("openai_server.py"); }
   static void TearDownTestSuite() {
@@ -29,8 +60,10 @@ class HttpClientTest : public ::testing::Test {
     return request;
   }
   static tests::StandIn* server_;
-  HttpClient client_;
+  Sender client_{GetParam()};
 };
+INSTANTIATE_TEST_SUITE_P(From, HttpClientTest, ::testing::Values(From::kThread, From::kFiber),
+                         [](const auto& one) { return one.param == From::kThread ? "Thread" : "Fiber"; });
 tests::StandIn* HttpClientTest::server_ = nullptr;
 
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point start) {
@@ -60,7 +93,7 @@ TEST(HostAndPort, IsNamedWithoutUserPathOrQuery) {
   EXPECT_EQ(host_and_port(""), "");
 }
 
-TEST_F(HttpClientTest, AnAnswerComesWithStatusHeadersAndBody) {
+TEST_P(HttpClientTest, AnAnswerComesWithStatusHeadersAndBody) {
   const auto response = client_.send(get("/ok/hello"));
   ASSERT_TRUE(response) << to_text(response.error());
   EXPECT_EQ(response->status, 200);
@@ -68,7 +101,7 @@ TEST_F(HttpClientTest, AnAnswerComesWithStatusHeadersAndBody) {
   EXPECT_EQ(response->body, R"({"path": "/ok/hello"})");
 }
 
-TEST_F(HttpClientTest, APostCarriesItsBodyAndAnErrorStatusItsText) {
+TEST_P(HttpClientTest, APostCarriesItsBodyAndAnErrorStatusItsText) {
   HttpRequest request = get("/ok/v1/chat/completions");
   request.method = "POST";
   request.headers = {{"Content-Type", "application/json"}};
@@ -84,14 +117,14 @@ TEST_F(HttpClientTest, APostCarriesItsBodyAndAnErrorStatusItsText) {
   EXPECT_EQ(streamed, "");
 }
 
-TEST_F(HttpClientTest, ARedirectIsHandedBackAndNotFollowed) {
+TEST_P(HttpClientTest, ARedirectIsHandedBackAndNotFollowed) {
   const auto response = client_.send(get("/redirect/x"));
   ASSERT_TRUE(response) << to_text(response.error());
   EXPECT_EQ(response->status, 302);
   EXPECT_EQ(response->header("location"), "http://127.0.0.1:1/elsewhere");
 }
 
-TEST_F(HttpClientTest, APieceTakerMayStopEarly) {
+TEST_P(HttpClientTest, APieceTakerMayStopEarly) {
   std::size_t taken = 0;
   const auto response = client_.send(get("/huge"), [&](const HttpResponse& head, std::string_view piece) {
     EXPECT_EQ(head.status, 200);
@@ -103,7 +136,24 @@ TEST_F(HttpClientTest, APieceTakerMayStopEarly) {
   EXPECT_TRUE(client_.send(get("/ok/after")));
 }
 
-TEST_F(HttpClientTest, ATooLargeBodyIsRefusedAtItsBound) {
+// A slow taker holds the sender back, and gets it all.
+TEST_P(HttpClientTest, ATakerMayPause) {
+  HttpRequest request = get("/huge");
+  request.most_body_bytes = std::size_t{4} << 20U;
+  std::size_t taken = 0;
+  std::size_t most = 0;
+  auto answer = client_.send(request, [&](const HttpResponse&, std::string_view piece) {
+    pause(2ms);
+    taken += piece.size();
+    most = std::max(most, piece.size());
+    return taken < 500'000;
+  });
+  ASSERT_TRUE(answer) << to_text(answer.error());
+  EXPECT_GE(taken, 500'000U);
+  EXPECT_LE(most, 128U << 10U);
+}
+
+TEST_P(HttpClientTest, ATooLargeBodyIsRefusedAtItsBound) {
   HttpRequest request = get("/huge");
   request.most_body_bytes = 1 << 20;
   const auto response = client_.send(request);
@@ -111,13 +161,13 @@ TEST_F(HttpClientTest, ATooLargeBodyIsRefusedAtItsBound) {
   EXPECT_EQ(response.error().code, ErrorCode::kLimit);
 }
 
-TEST_F(HttpClientTest, EndlessHeadersAreRefusedAtTheirBound) {
+TEST_P(HttpClientTest, EndlessHeadersAreRefusedAtTheirBound) {
   const auto response = client_.send(get("/headers"));
   ASSERT_FALSE(response);
   EXPECT_NE(response.error().code, ErrorCode::kTimeout);
 }
 
-TEST_F(HttpClientTest, AServerThatNeverAnswersHitsTheFirstByteTimeout) {
+TEST_P(HttpClientTest, AServerThatNeverAnswersHitsTheFirstByteTimeout) {
   HttpRequest request = get("/hang");
   request.first_byte_timeout = 200ms;
   const auto start = std::chrono::steady_clock::now();
@@ -128,7 +178,7 @@ TEST_F(HttpClientTest, AServerThatNeverAnswersHitsTheFirstByteTimeout) {
   EXPECT_LT(since(start), 1000ms);
 }
 
-TEST_F(HttpClientTest, TheTotalTimeoutBoundsEverything) {
+TEST_P(HttpClientTest, TheTotalTimeoutBoundsEverything) {
   HttpRequest request = get("/hang");
   request.first_byte_timeout = 0ms;
   request.total_timeout = 150ms;
@@ -137,7 +187,7 @@ TEST_F(HttpClientTest, TheTotalTimeoutBoundsEverything) {
   EXPECT_THAT(response.error().message, HasSubstr("within 0.15 s"));
 }
 
-TEST_F(HttpClientTest, ASilentStreamHitsTheIdleTimeout) {
+TEST_P(HttpClientTest, ASilentStreamHitsTheIdleTimeout) {
   HttpRequest request = get("/silent/v1/chat/completions");
   request.method = "POST";
   request.body = R"({"model": "m", "stream": true, "messages": [{"role": "user", "content": "hello"}]})";
@@ -148,7 +198,7 @@ TEST_F(HttpClientTest, ASilentStreamHitsTheIdleTimeout) {
   EXPECT_THAT(response.error().message, HasSubstr("gone silent"));
 }
 
-TEST_F(HttpClientTest, CancellationEndsAWaitWithinATenthOfASecond) {
+TEST_P(HttpClientTest, CancellationEndsAWaitWithinATenthOfASecond) {
   HttpRequest request = get("/hang");
   request.cancelled = std::make_shared<std::atomic<bool>>(false);
   std::chrono::steady_clock::time_point raised;
@@ -164,7 +214,7 @@ TEST_F(HttpClientTest, CancellationEndsAWaitWithinATenthOfASecond) {
   EXPECT_EQ(response.error().code, ErrorCode::kCancelled);
 }
 
-TEST_F(HttpClientTest, AClosedPortIsNamedWithWhatToCheck) {
+TEST_P(HttpClientTest, AClosedPortIsNamedWithWhatToCheck) {
   HttpRequest request;
   const int port = closed_port();
   request.url = "http://127.0.0.1:" + std::to_string(port) + "/v1?api_key=topsecret";
@@ -176,7 +226,7 @@ TEST_F(HttpClientTest, AClosedPortIsNamedWithWhatToCheck) {
   EXPECT_EQ(to_text(response.error()).find("topsecret"), std::string::npos);
 }
 
-TEST_F(HttpClientTest, AnUnknownHostIsNamed) {
+TEST_P(HttpClientTest, AnUnknownHostIsNamed) {
   HttpRequest request;
   request.url = "http://no-such-host.invalid/v1";
   const auto response = client_.send(request);
@@ -185,7 +235,7 @@ TEST_F(HttpClientTest, AnUnknownHostIsNamed) {
   EXPECT_THAT(response.error().message, HasSubstr("no-such-host.invalid:80"));
 }
 
-TEST_F(HttpClientTest, OtherSchemesAreRefused) {
+TEST_P(HttpClientTest, OtherSchemesAreRefused) {
   for (const char* url : {"file:///etc/passwd", "ftp://x/y", "gopher://x", "", "http://"}) {
     HttpRequest request;
     request.url = url;
@@ -195,7 +245,7 @@ TEST_F(HttpClientTest, OtherSchemesAreRefused) {
   }
 }
 
-TEST_F(HttpClientTest, AKeyWithALineBreakIsRefusedWithoutShowingIt) {
+TEST_P(HttpClientTest, AKeyWithALineBreakIsRefusedWithoutShowingIt) {
   HttpRequest request = get("/ok");
   request.headers = {{"Authorization", "Bearer sk-secret\r\nX-Evil: 1"}};
   const auto response = client_.send(request);
@@ -204,7 +254,7 @@ TEST_F(HttpClientTest, AKeyWithALineBreakIsRefusedWithoutShowingIt) {
   EXPECT_EQ(to_text(response.error()).find("sk-secret"), std::string::npos);
 }
 
-TEST_F(HttpClientTest, AConnectionIsKeptForTheNextRequest) {
+TEST_P(HttpClientTest, AConnectionIsKeptForTheNextRequest) {
   const auto first = client_.send(get("/peer"));
   const auto second = client_.send(get("/peer"));
   ASSERT_TRUE(first && second);
@@ -214,7 +264,7 @@ TEST_F(HttpClientTest, AConnectionIsKeptForTheNextRequest) {
   EXPECT_NE(first->body, stranger->body);
 }
 
-TEST_F(HttpClientTest, ManyThreadsShareOneClient) {
+TEST_P(HttpClientTest, ManyThreadsShareOneClient) {
   std::atomic<int> good{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {

@@ -27,21 +27,6 @@ std::string resource_of(const std::string& url) { return url.substr(0, url.find(
 
 }  // namespace
 
-Result<std::string> filled(std::string_view text, const secrets::Secrets& secrets) {
-  std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t begin = text.find("${secret:", at);
-    out.append(text.substr(at, begin == std::string_view::npos ? begin : begin - at));
-    if (begin == std::string_view::npos) break;
-    const std::size_t end = text.find('}', begin);
-    auto value = secrets.resolve(std::string(text.substr(begin + 9, end - begin - 9)));
-    if (!value) return value;
-    out += *value;
-    at = end + 1;
-  }
-  return out;
-}
-
 Authorizer::Authorizer(const project::McpServer& server, const secrets::Secrets& secrets, std::filesystem::path state_dir)
     : server_(server), secrets_(secrets), file_(std::move(state_dir) / "mcp" / (server.name + ".tokens.json")) {}
 
@@ -106,7 +91,7 @@ Result<net::HttpResponse> Authorizer::send(net::HttpRequest request, const Cance
 
 Result<std::string> Authorizer::header(const Cancelled& cancelled) {
   if (server_.auth.kind == project::McpAuth::Kind::kBearer) {
-    auto token = filled(server_.auth.bearer, secrets_);
+    auto token = secrets_.fill_in(server_.auth.bearer);
     if (!token) return token;
     return "Bearer " + *token;
   }
@@ -211,8 +196,8 @@ Result<Authorizer::Found> Authorizer::discover(const mcp::Challenge& challenge, 
 
 Result<mcp::ClientIdentity> Authorizer::configured_client(const mcp::ServerMetadata& server) {
   mcp::ClientIdentity out;
-  auto id = filled(server_.auth.client_id, secrets_);
-  auto secret = filled(server_.auth.client_secret, secrets_);
+  auto id = secrets_.fill_in(server_.auth.client_id);
+  auto secret = secrets_.fill_in(server_.auth.client_secret);
   if (!id) return fail(std::move(id.error()));
   if (!secret) return fail(std::move(secret.error()));
   auto method = mcp::method_of(server.methods, !secret->empty());
@@ -242,7 +227,7 @@ Result<void> Authorizer::take_tokens(mcp::Form form, const std::string& scope, c
 
 Result<void> Authorizer::refresh(const Cancelled& cancelled) {
   if (!server_.auth.client_secret.empty() && kept_.client.secret.empty()) {
-    auto secret = filled(server_.auth.client_secret, secrets_);
+    auto secret = secrets_.fill_in(server_.auth.client_secret);
     if (!secret) return fail(std::move(secret.error()));
     kept_.client.secret = std::move(*secret);
   }
@@ -274,7 +259,7 @@ Result<mcp::Challenge> Authorizer::ask_for_challenge(const Cancelled& cancelled)
   request.url = server_.url;
   request.headers = {{"Content-Type", "application/json"}, {"Accept", "application/json, text/event-stream"}};
   for (const auto& [name, value] : server_.headers) {
-    auto text = filled(value, secrets_);
+    auto text = secrets_.fill_in(value);
     if (!text) return fail(std::move(text.error()));
     request.headers.emplace_back(name, std::move(*text));
   }

@@ -21,9 +21,6 @@
 
 namespace sabir::peers {
 
-// A text of config/mcp.yml with its ${secret:NAME} filled in. Errors: kSecretMissing.
-Result<std::string> filled(std::string_view text, const secrets::Secrets& secrets);
-
 class Authorizer {
  public:
   // `server` and `secrets` outlive it.

@@ -69,7 +69,7 @@ Result<std::unique_ptr<Transport>> Connection::open_transport() {
   }
   for (const auto& name : server_->passed) pass(name);
   for (const auto& [name, value] : server_->environment) {
-    auto text = filled(value, *setup_.secrets);
+    auto text = setup_.secrets->fill_in(value);
     if (!text) return fail(std::move(text.error()));
     launch.environment.push_back(name + "=" + *text);
   }

@@ -93,7 +93,7 @@ struct HttpTransport::Exchange {
     if (verb == "POST") out.headers.emplace_back("Content-Type", "application/json");
     bool has_own = false;
     for (const auto& [name, value] : shared->server.headers) {
-      auto text = filled(value, shared->secrets);
+      auto text = shared->secrets.fill_in(value);
       if (!text) return fail(std::move(text.error()));
       has_own = has_own || (name.size() == 13 && std::equal(name.begin(), name.end(), "authorization", [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; }));
       out.headers.emplace_back(name, std::move(*text));

@@ -4,6 +4,8 @@
 #include <set>
 
 #include "sabir/base/text.h"
+#include "sabir/project/configuration.h"
+#include "sabir/secrets/secrets.h"
 #include "shape.h"
 
 namespace sabir::project {
@@ -31,12 +33,6 @@ bool is_variable(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
 }
 
-std::string token(std::string_view key) {
-  std::string out;
-  for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return out;
-}
-
 std::string prefix_of(std::string_view name) {
   std::string out = to_snake_case(name);
   for (char& c : out) {
@@ -54,11 +50,6 @@ class Reader {
       return fail(shape_.wrong(at_, "a server is a mapping, not " + kind_of(value), "Write {command: npx, args: [-y, some-server]} or {url: https://…/mcp}."));
     }
     const auto& object = value.get_object();
-    if (auto ok = refuse_unknown_keys(object, {"command", "args", "env", "cwd", "url", "headers", "prefix", "enabled", "timeout", "start_timeout", "tools", "effects", "auth", "revision"},
-                                      shape_.file, shape_.positions, at_);
-        !ok) {
-      return ok;
-    }
     out_.prefix = prefix_of(out_.name);
     const bool by_command = object.contains("command");
     if (by_command == object.contains("url")) {
@@ -135,7 +126,7 @@ class Reader {
             out_.passed.emplace_back(one.key());
             continue;
           }
-          if (auto ok = with_secrets(one.value(), at_ + "/env/" + token(one.key()), value); !ok) return ok;
+          if (auto ok = with_secrets(one.value(), at_ + "/env/" + escape_pointer(one.key()), value); !ok) return ok;
           out_.environment.emplace_back(one.key(), std::move(value));
         }
       } else {
@@ -145,7 +136,7 @@ class Reader {
         if (!is_variable(name)) return fail(shape_.wrong(at_ + "/env", "'" + name + "' is no variable's name"));
       }
       for (const auto& [name, value] : out_.environment) {
-        if (!is_variable(name)) return fail(shape_.wrong(at_ + "/env/" + token(name), "'" + name + "' is no variable's name"));
+        if (!is_variable(name)) return fail(shape_.wrong(at_ + "/env/" + escape_pointer(name), "'" + name + "' is no variable's name"));
       }
     }
     std::string cwd;
@@ -165,7 +156,7 @@ class Reader {
     if (const auto* headers = object.if_contains("headers")) {
       if (!headers->is_object()) return fail(shape_.wrong(at_ + "/headers", "headers must be a mapping, not " + kind_of(*headers), "Write {X-Api-Key: \"${secret:api_key}\"}."));
       for (const auto& one : headers->get_object()) {
-        const std::string at = at_ + "/headers/" + token(one.key());
+        const std::string at = at_ + "/headers/" + escape_pointer(one.key());
         const std::string name(one.key());
         if (name.empty() || !std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; })) {
           return fail(shape_.wrong(at, "'" + name + "' is no header's name"));
@@ -195,7 +186,6 @@ class Reader {
   Read read_auth_at(const json::value& value) {
     if (!value.is_object()) return fail(shape_.wrong(at_, "auth must be a mapping, not " + kind_of(value), "Write {bearer: \"${secret:token}\"} or {client_id: …}."));
     const auto& object = value.get_object();
-    if (auto ok = refuse_unknown_keys(object, {"bearer", "grant", "client_id", "client_secret", "client_metadata", "scopes", "redirect_port"}, shape_.file, shape_.positions, at_); !ok) return ok;
     auto& auth = out_.auth;
     if (const auto* bearer = object.if_contains("bearer")) {
       if (object.size() > 1) return fail(shape_.wrong(at_, "'bearer' stands alone: a token needs no OAuth"));
@@ -267,7 +257,6 @@ class Reader {
       return {};
     }
     if (!tools->is_object()) return fail(shape_.wrong(at, "tools must be a list of names or a mapping, not " + kind_of(*tools), "Write {allow: [search_*], deny: [search_private]}."));
-    if (auto ok = refuse_unknown_keys(tools->get_object(), {"allow", "deny"}, shape_.file, shape_.positions, at); !ok) return ok;
     for (const auto& [key, target] : {std::pair("allow", &out_.allow), std::pair("deny", &out_.deny)}) {
       const auto* list = tools->get_object().if_contains(key);
       if (!list) continue;
@@ -284,7 +273,7 @@ class Reader {
     const std::string at = at_ + "/effects";
     if (!effects->is_object()) return fail(shape_.wrong(at, "effects must be a mapping, not " + kind_of(*effects), "Write {search_*: read, delete_*: irreversible}."));
     for (const auto& one : effects->get_object()) {
-      const std::string here = at + "/" + token(one.key());
+      const std::string here = at + "/" + escape_pointer(one.key());
       auto effect = shape_.text(one.value(), here);
       if (!effect) return fail(std::move(effect.error()));
       if (*effect != "read" && *effect != "write" && *effect != "irreversible") {
@@ -310,7 +299,7 @@ bool is_allowed(const McpServer& server, std::string_view tool) {
 
 Result<std::vector<std::string>> secrets_in(std::string_view text) {
   std::vector<std::string> out;
-  for (std::size_t at = text.find(kSecret); at != std::string_view::npos; at = text.find(kSecret, at + 1)) {
+  for (std::size_t at = secrets::find_reference(text); at != std::string_view::npos; at = secrets::find_reference(text, at + 1)) {
     const std::size_t begin = at + kSecret.size();
     const std::size_t end = text.find('}', begin);
     const std::string name(text.substr(begin, end == std::string_view::npos ? end : end - begin));
@@ -334,24 +323,16 @@ std::vector<std::string> secrets_of(const McpServer& server) {
 }
 
 Result<void> read_mcp_servers(Project& project) {
-  const auto path = project.root / kFile;
-  Shape shape{kFile, {}};
-  auto value = read_yaml(path, &shape.positions, SecretNames::kKept);
-  project.inputs.add(path, value || value.error().code != ErrorCode::kNotFound);
-  if (!value) {
-    if (value.error().code == ErrorCode::kNotFound) return {};
-    value.error().file = shape.file;
-    return fail(std::move(value.error()));
-  }
-  if (value->is_null()) return {};
-  if (!value->is_object()) return fail(shape.wrong("", std::string(kFile) + " must be a mapping, not " + kind_of(*value), "Write servers: {github: {url: https://…/mcp}}."));
-  if (auto ok = refuse_unknown_keys(value->get_object(), {"servers"}, shape.file, shape.positions, ""); !ok) return ok;
-  const auto* servers = value->get_object().if_contains("servers");
-  if (!servers || servers->is_null()) return {};
+  auto read = load_configuration(project.root, kFile, project.environment);
+  if (!read) return fail(std::move(read.error()));
+  project.inputs.add(read->inputs);
+  const Shape shape{kFile, std::move(read->positions)};
+  const auto* servers = read->value.if_contains("servers");
+  if (!servers) return {};
   if (!servers->is_object()) return fail(shape.wrong("/servers", "servers must be a mapping, not " + kind_of(*servers), "Write servers: {github: {url: https://…/mcp}}."));
   if (servers->get_object().size() > kMostServers) return fail(shape.wrong("/servers", "there are more than " + std::to_string(kMostServers) + " servers"));
   for (const auto& one : servers->get_object()) {
-    const std::string at = "/servers/" + token(one.key());
+    const std::string at = "/servers/" + escape_pointer(one.key());
     McpServer server;
     server.name = one.key();
     server.line = position_of(shape.positions, at).first;

@@ -80,7 +80,7 @@ TEST_F(McpServersTest, WhatIsWrongIsSaidAtItsPlace) {
        {std::tuple("servers:\n  a:\n    comand: x\n", 3, "comand"), std::tuple("servers:\n  a:\n    command: x\n    url: https://h/\n", 2, "not both"), std::tuple("servers:\n  '-a':\n    command: x\n", 2, "cannot name"),
         std::tuple("servers:\n  a:\n    url: https://h/\n    env: [X]\n", 4, "'command'"), std::tuple("servers:\n  a:\n    url: https://u:p@h/\n", 3, "secret"),
         std::tuple("servers:\n  a:\n    command: x\n    env: {A: '${secret:B}'}\n", 4, "no secret's name"), std::tuple("servers:\n  a:\n    command: x\n    prefix: A b\n", 4, "cannot begin"),
-        std::tuple("servers:\n  a:\n    url: https://h/\n    auth: {bearer: '${secret:a}', client_id: x}\n", 4, "alone"), std::tuple("servers:\n  a:\n    command: '${secret:x}'\n", 3, "command line")}) {
+        std::tuple("servers:\n  a:\n    url: https://h/\n    auth: {bearer: '${secret:a}', client_id: x}\n", 4, "alone"), std::tuple("servers:\n  a:\n    command: '${secret:x}'\n", 3, "cannot stand")}) {
     const auto project = read(text);
     ASSERT_FALSE(project) << text;
     EXPECT_EQ(project.error().code, ErrorCode::kConfig);
@@ -92,7 +92,7 @@ TEST_F(McpServersTest, WhatIsWrongIsSaidAtItsPlace) {
 
 TEST_F(McpServersTest, SecretsAreNamedThereAndNowhereElse) {
   std::ofstream(root_ / "sabir.yml") << "name: '${secret:x}'\n";
-  EXPECT_THAT(load(root_, "development").error().message, HasSubstr("environment variable"));
+  EXPECT_THAT(load(root_, "development").error().message, HasSubstr("a secret cannot stand in name"));
 }
 
 }  // namespace

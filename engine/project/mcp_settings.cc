@@ -28,13 +28,6 @@ Read read_text(const json::object& object, const char* key, const Shape& shape, 
   return {};
 }
 
-// A key of a mapping as a JSON Pointer's token.
-std::string token(std::string_view key) {
-  std::string out;
-  for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return out;
-}
-
 Read read_resource(std::string_view uri, const json::value& value, const Shape& shape, const std::string& at, McpSettings& out) {
   McpResource resource;
   resource.uri = uri;
@@ -47,7 +40,6 @@ Read read_resource(std::string_view uri, const json::value& value, const Shape& 
   } else {
     auto object = mapping(value, shape, at, "{function: orders.as_text, type: text/plain}");
     if (!object) return fail(std::move(object.error()));
-    if (auto ok = refuse_unknown_keys(**object, {"function", "title", "description", "type"}, shape.file, shape.positions, at); !ok) return ok;
     if (!(*object)->contains("function")) return fail(shape.wrong(at, "the key 'function' is missing", "Name the function that gives the contents."));
     for (const auto& [key, target] : {std::pair("function", &resource.function), std::pair("title", &resource.title), std::pair("description", &resource.description),
                                       std::pair("type", &resource.media_type)}) {
@@ -66,7 +58,6 @@ Result<void> read_mcp(const json::value* value, const Shape& shape, Project& pro
   const std::string at = "/mcp";
   auto object = mapping(*value, shape, at, "mcp: {instructions: …}");
   if (!object) return fail(std::move(object.error()));
-  if (auto ok = refuse_unknown_keys(**object, {"title", "instructions", "irreversible", "memory", "prompts", "resources", "headers"}, shape.file, shape.positions, at); !ok) return ok;
   if (auto ok = read_text(**object, "title", shape, at, out.title); !ok) return ok;
   if (auto ok = read_text(**object, "instructions", shape, at, out.instructions); !ok) return ok;
   std::string irreversible = "ask";
@@ -84,7 +75,7 @@ Result<void> read_mcp(const json::value* value, const Shape& shape, Project& pro
     auto list = mapping(*prompts, shape, at + "/prompts", "prompts: {review: prompts.review}");
     if (!list) return fail(std::move(list.error()));
     for (const auto& one : **list) {
-      auto function = shape.text(one.value(), at + "/prompts/" + token(one.key()));
+      auto function = shape.text(one.value(), at + "/prompts/" + escape_pointer(one.key()));
       if (!function) return fail(std::move(function.error()));
       out.prompts.emplace_back(one.key(), std::move(*function));
     }
@@ -93,20 +84,20 @@ Result<void> read_mcp(const json::value* value, const Shape& shape, Project& pro
     auto list = mapping(*resources, shape, at + "/resources", "resources: {\"orders://{id}\": orders.as_text}");
     if (!list) return fail(std::move(list.error()));
     for (const auto& one : **list) {
-      if (auto ok = read_resource(one.key(), one.value(), shape, at + "/resources/" + token(one.key()), out); !ok) return ok;
+      if (auto ok = read_resource(one.key(), one.value(), shape, at + "/resources/" + escape_pointer(one.key()), out); !ok) return ok;
     }
   }
   if (const auto* headers = (*object)->if_contains("headers")) {
     auto list = mapping(*headers, shape, at + "/headers", "headers: {orders.find: {region: Region}}");
     if (!list) return fail(std::move(list.error()));
     for (const auto& one : **list) {
-      const std::string pointer = at + "/headers/" + token(one.key());
+      const std::string pointer = at + "/headers/" + escape_pointer(one.key());
       auto parameters = mapping(one.value(), shape, pointer, "orders.find: {region: Region}");
       if (!parameters) return fail(std::move(parameters.error()));
       for (const auto& parameter : **parameters) {
-        auto header = shape.text(parameter.value(), pointer + "/" + token(parameter.key()));
+        auto header = shape.text(parameter.value(), pointer + "/" + escape_pointer(parameter.key()));
         if (!header) return fail(std::move(header.error()));
-        if (!is_header_name(*header)) return fail(shape.wrong(pointer + "/" + token(parameter.key()), "'" + *header + "' cannot be part of a header's name", "Use letters, digits, '-' and '_'; it becomes Mcp-Param-NAME."));
+        if (!is_header_name(*header)) return fail(shape.wrong(pointer + "/" + escape_pointer(parameter.key()), "'" + *header + "' cannot be part of a header's name", "Use letters, digits, '-' and '_'; it becomes Mcp-Param-NAME."));
         out.headers[one.key()][parameter.key()] = std::move(*header);
       }
     }

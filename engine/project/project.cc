@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "sabir/base/text.h"
+#include "sabir/project/configuration.h"
 #include "shape.h"
 
 namespace sabir::project {
@@ -32,12 +33,16 @@ std::optional<std::array<int, 3>> parse_version(std::string_view text) {
   return parts;
 }
 
+}  // namespace
+
 bool is_environment_name(std::string_view name) {
   if (name.empty() || name.size() > 32 || !std::islower(static_cast<unsigned char>(name.front()))) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   });
 }
+
+namespace {
 
 Result<void> read_engine(const json::value& value, const Shape& shape) {
   const auto text = value.is_string() ? std::string(value.get_string()) : std::string();
@@ -92,7 +97,6 @@ Result<void> read_pools(const json::value& value, const Shape& shape, const std:
                               "Write {min: 1, max: 2}."));
     }
     const auto& object = member.value().get_object();
-    if (auto ok = refuse_unknown_keys(object, {"min", "max", "queue", "idle", "max_calls", "max_age", "max_memory"}, shape.file, shape.positions, pointer); !ok) return ok;
     PoolLimits limits;
     if (const auto* least = object.if_contains("min")) {
       auto number = shape.whole(*least, pointer + "/min", 0, kMostWorkers);
@@ -140,27 +144,16 @@ Result<void> read_pools(const json::value& value, const Shape& shape, const std:
 }
 
 Result<void> read_config(Project& project, const std::vector<Language>& languages) {
-  Shape shape{"sabir.yml", {}};
-  auto value = read_yaml(project.root / "sabir.yml", &shape.positions);
-  if (!value) {
-    if (value.error().code == ErrorCode::kNotFound) {
-      return fail(ErrorCode::kNoProject, project.root.string() + " has no sabir.yml",
-                  "Make a project with: sabir new PATH --languages python,ruby,cpp");
-    }
-    value.error().file = shape.file;
-    return fail(std::move(value.error()));
+  auto read = read_configuration(project.root, *find_config_file("sabir.yml"), project.environment);
+  if (!read) return fail(std::move(read.error()));
+  project.inputs.add(read->inputs);
+  if (read->files.empty() || read->files.front() != "sabir.yml") {
+    return fail(ErrorCode::kNoProject, project.root.string() + " has no sabir.yml", "Make a project with: sabir new PATH --languages python,ruby,cpp");
   }
-  if (value->is_null()) value->emplace_object();
-  if (!value->is_object()) {
-    return fail(shape.wrong("", "sabir.yml must be a mapping, not " + kind_of(*value), "Write keys such as 'languages: [python]'."));
-  }
-  project.config = value->get_object();
+  if (auto good = read->check(); !good) return good;
+  const Shape shape{"sabir.yml", std::move(read->positions)};
+  project.config = std::move(read->value);
   const auto& config = project.config;
-  if (auto ok = refuse_unknown_keys(config, {"engine", "name", "languages", "pools", "timeout", "tests", "environment", "isolation", "sources", "tracing", "serve", "expose", "mcp", "approvals"}, shape.file,
-                                    shape.positions, "");
-      !ok) {
-    return ok;
-  }
   if (const auto* engine = config.if_contains("engine")) {
     if (auto ok = read_engine(*engine, shape); !ok) return ok;
   }
@@ -199,9 +192,6 @@ Result<void> read_config(Project& project, const std::vector<Language>& language
     if (!tests->is_object()) {
       return fail(shape.wrong("/tests", "tests must be a mapping, not " + kind_of(*tests), "Write tests: {timeout: 10m}."));
     }
-    if (auto ok = refuse_unknown_keys(tests->get_object(), {"timeout"}, shape.file, shape.positions, "/tests"); !ok) {
-      return ok;
-    }
     if (const auto* timeout = tests->get_object().if_contains("timeout")) {
       auto ms = shape.duration_ms(*timeout, "/tests/timeout");
       if (!ms) return fail(std::move(ms.error()));
@@ -235,10 +225,6 @@ Result<fs::path> find_root(const fs::path& start) {
 }
 
 Result<Project> load(const fs::path& root, const std::string& environment, const std::vector<Language>& languages) {
-  if (!is_environment_name(environment)) {
-    return fail(ErrorCode::kConfig, "'" + environment + "' cannot name an environment",
-                "Use lower-case letters, digits, '-' and '_', at most 32, for instance development.");
-  }
   std::error_code error;
   Project project;
   project.root = fs::canonical(root, error);
@@ -248,7 +234,6 @@ Result<Project> load(const fs::path& root, const std::string& environment, const
   }
   project.environment = environment;
   project.name = project.root.filename().string();
-  project.inputs.contents.insert(project.root / "sabir.yml");
   if (auto ok = read_config(project, languages); !ok) return fail(std::move(ok.error()));
   if (auto ok = read_mcp_servers(project); !ok) return fail(std::move(ok.error()));
   if (auto ok = walk_tree(project, languages); !ok) return fail(std::move(ok.error()));

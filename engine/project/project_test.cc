@@ -230,7 +230,7 @@ TEST_F(ProjectTest, AnIsolationThatWouldConfineNothingIsRefusedAtItsLine) {
   write("functions/python/a.py");
   EXPECT_THAT(load_error("isolation:\n  functions/python/b.py: sandbox\n"), testing::AllOf(HasSubstr("there is no functions/python/b.py"), HasSubstr("sabir.yml:2")));
   EXPECT_THAT(load_error("isolation:\n  pyhton: sandbox\n"), HasSubstr("python"));
-  EXPECT_THAT(load_error("isolation: sandbx\n"), HasSubstr("no isolation level"));
+  EXPECT_THAT(load_error("isolation: sandbx\n"), HasSubstr("isolation cannot be 'sandbx'"));
   EXPECT_THAT(load_error("isolation: {python: {level: sandbox, paths: {write: [.git/hooks]}}}\n"), HasSubstr("hidden from every sandbox"));
   EXPECT_THAT(load_error("isolation: {python: {level: sandbox, paths: {read: [data/../../other]}}}\n"), HasSubstr("no path below"));
   EXPECT_THAT(load_error("isolation: {python: {level: sandbox, paths: {write: [functions/python]}}}\n"), HasSubstr("cannot be granted to write"));

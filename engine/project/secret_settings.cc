@@ -4,11 +4,13 @@
 #include <array>
 
 #include "sabir/base/text.h"
+#include "sabir/project/configuration.h"
 #include "shape.h"
 
 namespace sabir::project {
 namespace {
 
+constexpr const char* kFile = "config/secrets_config.yml";
 constexpr std::array kPlaces = {"environment", "file", "age", "aws", "vault"};
 
 struct Text {
@@ -17,9 +19,6 @@ struct Text {
 };
 
 Result<void> read_texts(const json::object& object, const std::string& at, const Shape& shape, const std::vector<Text>& texts) {
-  std::vector<std::string> known;
-  for (const auto& one : texts) known.emplace_back(one.key);
-  if (auto ok = refuse_unknown_keys(object, known, shape.file, shape.positions, at); !ok) return ok;
   for (const auto& one : texts) {
     const auto* value = object.if_contains(one.key);
     if (!value) continue;
@@ -47,8 +46,7 @@ Result<void> read_order(const json::value& value, const Shape& shape, std::vecto
   return {};
 }
 
-Result<void> read_one(const json::object& object, const Shape& shape, secrets::Settings& out) {
-  if (auto ok = refuse_unknown_keys(object, {"app", "order", "refresh", "age", "aws", "vault"}, shape.file, shape.positions, ""); !ok) return ok;
+Result<void> read_all(const json::object& object, const Shape& shape, secrets::Settings& out) {
   if (const auto* app = object.if_contains("app")) {
     auto text = shape.text(*app, "/app");
     if (!text) return fail(std::move(text.error()));
@@ -90,26 +88,17 @@ Result<secrets::Settings> read_secret_settings(const std::filesystem::path& root
   secrets::Settings out;
   out.app = name;
   out.environment = environment;
-  // Each file is read by itself, so that an error points into the right one.
-  for (const std::string& file : {std::string("config/secrets_config.yml"), "config/secrets_config." + environment + ".yml"}) {
-    Shape shape{file, {}};
-    auto value = read_yaml(root / file, &shape.positions);
-    if (!value) {
-      if (value.error().code == ErrorCode::kNotFound) continue;
-      value.error().file = file;
-      return fail(std::move(value.error()));
-    }
-    if (value->is_null()) continue;
-    if (!value->is_object()) return fail(shape.wrong("", file + " must be a mapping, not " + kind_of(*value), "Write, for example: order: [environment, file, age]"));
-    if (auto ok = read_one(value->get_object(), shape, out); !ok) return fail(std::move(ok.error()));
-  }
+  auto read = load_configuration(root, kFile, environment);
+  if (!read) return fail(std::move(read.error()));
+  const Shape shape{kFile, std::move(read->positions)};
+  if (auto ok = read_all(read->value, shape, out); !ok) return fail(std::move(ok.error()));
   return out;
 }
 
 Result<secrets::Settings> read_secret_settings(const std::filesystem::path& root, const std::string& environment) {
-  auto own = read_yaml(root / "sabir.yml");
+  auto own = read_configuration(root, *find_config_file("sabir.yml"), environment);
   std::string name = root.filename().string();
-  if (own && own->is_object()) name = string_or(own->get_object(), "name", name);
+  if (own) name = string_or(own->value, "name", name);
   return read_secret_settings(root, environment, name);
 }
 

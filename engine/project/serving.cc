@@ -11,8 +11,6 @@
 namespace sabir::project {
 namespace {
 
-constexpr std::array kServeKeys = {"host", "port", "socket", "hosts", "cors", "tls", "jwt", "proxy", "limits", "environments"};
-
 std::vector<std::string> scope_names() { return {std::begin(kScopes), std::end(kScopes)}; }
 
 // `*` stands for any text.
@@ -39,15 +37,14 @@ bool fits(std::string_view pattern, std::string_view name) {
   return p == pattern.size();
 }
 
-// One mapping of sabir.yml with its place, from which keys are taken.
+// One mapping of sabir.yml with its place, from which keys are taken; which there may be its schema says.
 struct Section {
   const json::object& object;
   const Shape& shape;
   std::string at;
 
-  static Result<Section> of(const json::value& value, const Shape& shape, std::string at, const std::vector<std::string>& known, const char* example) {
+  static Result<Section> of(const json::value& value, const Shape& shape, std::string at, const char* example) {
     if (!value.is_object()) return fail(shape.wrong(at, at.substr(at.rfind('/') + 1) + " must be a mapping, not " + kind_of(value), std::string("Write ") + example + "."));
-    if (auto ok = refuse_unknown_keys(value.get_object(), known, shape.file, shape.positions, at); !ok) return fail(std::move(ok.error()));
     return Section{value.get_object(), shape, std::move(at)};
   }
   std::string place(const char* key) const { return at + "/" + key; }
@@ -106,8 +103,7 @@ struct Section {
   if (auto taken = (expression); !taken) return fail(std::move(taken.error()))
 
 Result<void> read_jwt(const json::value& value, const Shape& shape, const std::string& at, Serving& out) {
-  auto section = Section::of(value, shape, at, {"jwks", "issuer", "audience", "user", "tenant", "scopes", "granted"},
-                             "jwt: {jwks: https://login.example/jwks.json, issuer: https://login.example/, audience: my-service}");
+  auto section = Section::of(value, shape, at, "jwt: {jwks: https://login.example/jwks.json, issuer: https://login.example/, audience: my-service}");
   if (!section) return fail(std::move(section.error()));
   JwtRules rules;
   SABIR_TAKE(section->text("jwks", rules.jwks));
@@ -130,7 +126,7 @@ Result<void> read_jwt(const json::value& value, const Shape& shape, const std::s
 }
 
 Result<void> read_proxy(const json::value& value, const Shape& shape, const std::string& at, Serving& out) {
-  auto section = Section::of(value, shape, at, {"from", "user", "tenant", "conversation", "scopes"}, "proxy: {from: 127.0.0.1, user: X-Forwarded-User, scopes: [functions]}");
+  auto section = Section::of(value, shape, at, "proxy: {from: 127.0.0.1, user: X-Forwarded-User, scopes: [functions]}");
   if (!section) return fail(std::move(section.error()));
   ProxyRules rules;
   SABIR_TAKE(section->texts("from", rules.addresses));
@@ -148,7 +144,7 @@ Result<void> read_proxy(const json::value& value, const Shape& shape, const std:
 }
 
 Result<void> read_limits(const json::value& value, const Shape& shape, const std::string& at, Serving& out) {
-  auto section = Section::of(value, shape, at, {"body", "head", "connections", "running", "per_minute", "rate", "at_once", "timeout", "drain", "start", "keep_answers"}, "limits: {body: 16MB, timeout: 10m}");
+  auto section = Section::of(value, shape, at, "limits: {body: 16MB, timeout: 10m}");
   if (!section) return fail(std::move(section.error()));
   if (const auto* body = section->object.if_contains("body")) {
     const auto bytes = parse_bytes(body->is_string() ? std::string_view(body->get_string()) : std::string_view(json::serialize(*body)));
@@ -190,7 +186,7 @@ Result<void> read_keys(const Section& section, Serving& out) {
     return fail(shape.wrong(at + "/cors", "'" + origin + "' is no origin", "An origin is scheme and host, with a port where it has one: https://app.example"));
   }
   if (const auto* tls = object.if_contains("tls")) {
-    auto own = Section::of(*tls, shape, at + "/tls", {"certificate", "key"}, "tls: {certificate: cert.pem, key: key.pem}");
+    auto own = Section::of(*tls, shape, at + "/tls", "tls: {certificate: cert.pem, key: key.pem}");
     if (!own) return fail(std::move(own.error()));
     SABIR_TAKE(own->text("certificate", out.certificate));
     SABIR_TAKE(own->text("key", out.key));
@@ -260,8 +256,7 @@ bool Exposure::reaches_function(Door door, std::string_view language, std::strin
 Result<void> read_serving(const json::value* value, const Shape& shape, Project& project) {
   if (!value) return {};
   const std::string at = "/serve";
-  const std::vector<std::string> known(kServeKeys.begin(), kServeKeys.end());
-  auto section = Section::of(*value, shape, at, known, "serve: {port: 8080}");
+  auto section = Section::of(*value, shape, at, "serve: {port: 8080}");
   if (!section) return fail(std::move(section.error()));
   if (auto ok = read_keys(*section, project.serving); !ok) return ok;
   const auto* environments = section->object.if_contains("environments");
@@ -271,7 +266,7 @@ Result<void> read_serving(const json::value* value, const Shape& shape, Project&
   }
   const Serving common = project.serving;
   for (const auto& member : environments->get_object()) {
-    auto own = Section::of(member.value(), shape, at + "/environments/" + std::string(member.key()), {known.begin(), known.end() - 1}, "{host: 0.0.0.0}");
+    auto own = Section::of(member.value(), shape, at + "/environments/" + std::string(member.key()), "{host: 0.0.0.0}");
     if (!own) return fail(std::move(own.error()));
     // What is wrong for another environment is wrong already.
     Serving other = common;
@@ -283,7 +278,7 @@ Result<void> read_serving(const json::value* value, const Shape& shape, Project&
 Result<void> read_exposure(const json::value* value, const Shape& shape, Project& project) {
   project.exposure.everything = project.environment == "development";
   if (!value) return {};
-  auto section = Section::of(*value, shape, "/expose", {"rest", "mcp", "model"}, "expose: {rest: [reports.*]}");
+  auto section = Section::of(*value, shape, "/expose", "expose: {rest: [reports.*]}");
   if (!section) return fail(std::move(section.error()));
   SABIR_TAKE(section->texts("rest", project.exposure.rest));
   SABIR_TAKE(section->texts("mcp", project.exposure.mcp));
@@ -293,7 +288,7 @@ Result<void> read_exposure(const json::value* value, const Shape& shape, Project
 
 Result<void> read_approvals(const json::value* value, const Shape& shape, Project& project) {
   if (!value) return {};
-  auto section = Section::of(*value, shape, "/approvals", {"expire"}, "approvals: {expire: 24h}");
+  auto section = Section::of(*value, shape, "/approvals", "approvals: {expire: 24h}");
   if (!section) return fail(std::move(section.error()));
   const auto* expire = section->object.if_contains("expire");
   if (!expire) return {};

@@ -22,18 +22,22 @@ std::string kind_of(const json::value& value) {
 }
 
 Error Shape::wrong(const std::string& pointer, std::string message, std::string hint) const {
-  const auto [line, column] = position_of(positions, pointer);
-  return Error(ErrorCode::kConfig, std::move(message), std::move(hint)).at(file, line, column);
+  return at_position(Error(ErrorCode::kConfig, std::move(message), std::move(hint)), positions, pointer, file);
 }
 
-namespace {
-// "/pools/python/max" -> "pools.python.max".
 std::string dotted(const std::string& pointer) {
-  std::string out = pointer.empty() ? "the file" : pointer.substr(1);
-  for (char& c : out) c = c == '/' ? '.' : c;
-  return out;
+  std::string out;
+  for (std::size_t i = pointer.empty() ? 0 : 1; i < pointer.size(); ++i) {
+    if (pointer[i] == '/') {
+      out += '.';
+    } else if (pointer[i] == '~' && i + 1 < pointer.size()) {
+      out += pointer[++i] == '1' ? '/' : '~';
+    } else {
+      out += pointer[i];
+    }
+  }
+  return out.empty() ? "the file" : out;
 }
-}  // namespace
 
 Result<std::string> Shape::text(const json::value& value, const std::string& pointer) const {
   if (value.is_string() && !value.get_string().empty()) return std::string(value.get_string());

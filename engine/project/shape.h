@@ -10,6 +10,9 @@
 
 namespace sabir::project {
 
+// Beside the two of the public face: ${NAME} stays as it is too, for whoever compares files.
+inline constexpr SecretNames kAsWritten{2};
+
 // One file's values with what errors need to point into it.
 struct Shape {
   std::string file;  // as errors show it
@@ -25,6 +28,9 @@ struct Shape {
 
 // "a list", "the number 3", "text": what a value is, for error messages.
 std::string kind_of(const json::value& value);
+
+// "/pools/python/max" -> "pools.python.max".
+std::string dotted(const std::string& pointer);
 
 // Reads sabir.yml's `isolation`. Errors: kConfig.
 Result<void> read_isolation(const json::value& value, const Shape& shape, const std::vector<Language>& languages, Project& project);

@@ -91,11 +91,6 @@ class Reader {
       return fail(shape_.wrong(at, "an entry of sources must be a mapping, not " + kind_of(value), "Write {path: app/services, language: ruby}."));
     }
     const auto& object = value.get_object();
-    if (auto ok = refuse_unknown_keys(object, {"path", "package", "language", "boot", "include", "expose", "env", "prefix", "library"},
-                                      shape_.file, shape_.positions, at);
-        !ok) {
-      return ok;
-    }
     Origin origin;
     origin.line = position_of(shape_.positions, at).first;
     const Language* language = nullptr;
@@ -224,7 +219,6 @@ class Reader {
     const auto* env = object.if_contains("env");
     if (!env) return {};
     if (!env->is_object()) return fail(shape_.wrong(at + "/env", "env must be a mapping, not " + kind_of(*env), "Write env: {pass: [DATABASE_URL]}."));
-    if (auto ok = refuse_unknown_keys(env->get_object(), {"pass"}, shape_.file, shape_.positions, at + "/env"); !ok) return ok;
     const auto* pass = env->get_object().if_contains("pass");
     if (!pass) return {};
     auto names = shape_.texts(*pass, at + "/env/pass");

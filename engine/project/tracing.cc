@@ -22,7 +22,6 @@ Result<Capture> read_capture(const json::value& value, const Shape& shape, const
 Result<void> read_otlp(const json::value& value, const Shape& shape, const std::string& at, Tracing& out) {
   if (!value.is_object()) return fail(shape.wrong(at, "otlp must be a mapping, not " + kind_of(value), "Write otlp: {endpoint: http://127.0.0.1:4318}."));
   const auto& object = value.get_object();
-  if (auto ok = refuse_unknown_keys(object, {"endpoint", "headers"}, shape.file, shape.positions, at); !ok) return ok;
   if (const auto* endpoint = object.if_contains("endpoint")) {
     auto text = shape.text(*endpoint, at + "/endpoint");
     if (!text) return fail(std::move(text.error()));
@@ -79,7 +78,6 @@ Result<void> read_tracing(const json::value* value, const Shape& shape, Project&
   const std::string at = "/tracing";
   if (!value->is_object()) return fail(shape.wrong(at, "tracing must be a mapping, not " + kind_of(*value), "Write tracing: {capture: errors}."));
   const auto& object = value->get_object();
-  if (auto ok = refuse_unknown_keys(object, {"capture", "sample", "keep_days", "keep_mb", "otlp", "environments"}, shape.file, shape.positions, at); !ok) return ok;
   if (auto ok = read_keys(object, shape, at, out); !ok) return ok;
   const auto* environments = object.if_contains("environments");
   if (!environments) return {};
@@ -90,7 +88,6 @@ Result<void> read_tracing(const json::value* value, const Shape& shape, Project&
     const std::string pointer = at + "/environments/" + std::string(member.key());
     if (!member.value().is_object()) return fail(shape.wrong(pointer, "an environment's tracing must be a mapping, not " + kind_of(member.value())));
     const auto& own = member.value().get_object();
-    if (auto ok = refuse_unknown_keys(own, {"capture", "sample", "keep_days", "keep_mb", "otlp"}, shape.file, shape.positions, pointer); !ok) return ok;
     // What is wrong for another environment is wrong already.
     Tracing other = out;
     if (auto ok = read_keys(own, shape, pointer, member.key() == project.environment ? out : other); !ok) return ok;

@@ -10,8 +10,20 @@
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
 #include "sabir/project/project.h"
+#include "shape.h"
 
 namespace sabir::project {
+
+std::string escape_pointer(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '~') out += "~0";
+    else if (c == '/') out += "~1";
+    else out += c;
+  }
+  return out;
+}
+
 namespace {
 
 constexpr std::size_t kMostBytes = std::size_t{1} << 20U;
@@ -30,8 +42,8 @@ struct Refusal {
 bool is_name_start(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Fills in ${NAME} and ${NAME:-default}.
-std::string fill_in(const std::string& text, const YAML::Mark& mark, SecretNames secrets) {
+// Fills in ${NAME} and ${NAME:-default}; `used` gets their names.
+std::string fill_in(const std::string& text, const YAML::Mark& mark, SecretNames secrets, std::vector<std::string>& used) {
   std::string out;
   std::size_t at = 0;
   while (at < text.size()) {
@@ -39,6 +51,8 @@ std::string fill_in(const std::string& text, const YAML::Mark& mark, SecretNames
     out.append(text, at, dollar == std::string::npos ? std::string::npos : dollar - at);
     if (dollar == std::string::npos) break;
     if (text.compare(dollar, 3, "$${") == 0) {
+      // Where references to secrets stay, what only looks like one stays marked.
+      if (secrets == SecretNames::kKept && text.compare(dollar, 10, "$${secret:") == 0) out += '$';
       out += "${";
       at = dollar + 3;
       continue;
@@ -53,7 +67,7 @@ std::string fill_in(const std::string& text, const YAML::Mark& mark, SecretNames
       throw Refusal{mark, "'${' without its '}'", "Write ${NAME} or ${NAME:-default}; $${ stands for a literal ${."};
     }
     const std::string inside = text.substr(dollar + 2, end - dollar - 2);
-    if (secrets == SecretNames::kKept && inside.starts_with("secret:")) {
+    if (secrets == kAsWritten || (secrets == SecretNames::kKept && inside.starts_with("secret:"))) {
       out.append(text, dollar, end + 1 - dollar);
       at = end + 1;
       continue;
@@ -69,8 +83,10 @@ std::string fill_in(const std::string& text, const YAML::Mark& mark, SecretNames
     const char* value = std::getenv(name.c_str());
     if (value != nullptr && (*value != '\0' || colon == std::string::npos)) {
       out += value;
+      used.push_back(name);
     } else if (colon != std::string::npos) {
       out.append(inside, colon + 2);
+      used.push_back(name + ":-");
     } else {
       throw Refusal{mark, "the environment variable " + name + " is not set",
                     "Set it, or give a default: ${" + name + ":-…}."};
@@ -138,16 +154,6 @@ json::value resolve_plain(const std::string& text, const YAML::Mark& mark) {
   return json::value(text);
 }
 
-std::string escape_pointer(std::string_view key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
-  }
-  return out;
-}
-
 // Turns yaml-cpp's events into one json::value.
 class Builder final : public YAML::EventHandler {
  public:
@@ -163,7 +169,8 @@ class Builder final : public YAML::EventHandler {
       scalar(mark, anchor, json::value(text), text, tag == "?");
       return;
     }
-    const std::string filled = fill_in(text, mark, secrets_);
+    used_.clear();
+    const std::string filled = fill_in(text, mark, secrets_, used_);
     if (tag == "?" || tag.empty()) {
       scalar(mark, anchor, resolve_plain(filled, mark), filled, true);
     } else if (tag == "!" || tag == "tag:yaml.org,2002:str") {
@@ -238,7 +245,7 @@ class Builder final : public YAML::EventHandler {
   }
 
   void note(const std::string& pointer, const YAML::Mark& mark) {
-    if (positions_ != nullptr) positions_->emplace(pointer, std::pair(mark.line + 1, mark.column + 1));
+    if (positions_ != nullptr) positions_->emplace(pointer, Position{mark.line + 1, mark.column + 1});
   }
 
   // Pointer of the node that comes next, noted for items of a sequence and for the document.
@@ -262,7 +269,9 @@ class Builder final : public YAML::EventHandler {
       take_key(mark, text, plain);
       return;
     }
-    next_pointer(mark);
+    const std::string pointer = next_pointer(mark);
+    if (positions_ != nullptr && !used_.empty()) (*positions_)[pointer].variables = std::move(used_);
+    used_.clear();
     place(mark, std::move(value));
   }
 
@@ -334,6 +343,7 @@ class Builder final : public YAML::EventHandler {
 
   Positions* positions_;
   SecretNames secrets_;
+  std::vector<std::string> used_;  // variables of the scalar at hand
   json::value root_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, Anchored> anchors_;
@@ -412,10 +422,23 @@ Result<json::value> read_yaml(const std::filesystem::path& path, Positions* posi
 
 std::pair<int, int> position_of(const Positions& positions, std::string pointer) {
   while (true) {
-    if (const auto found = positions.find(pointer); found != positions.end()) return found->second;
+    if (const auto found = positions.find(pointer); found != positions.end()) return {found->second.line, found->second.column};
     const std::size_t slash = pointer.rfind('/');
     if (slash == std::string::npos) return {0, 0};
     pointer.resize(slash);
+  }
+}
+
+Error at_position(Error error, const Positions& positions, const std::string& pointer, const std::string& file) {
+  std::string at = pointer;
+  while (true) {
+    if (const auto found = positions.find(at); found != positions.end()) {
+      const auto& where = found->second;
+      return std::move(error).at(where.file ? *where.file : file, where.line, where.column);
+    }
+    const std::size_t slash = at.rfind('/');
+    if (slash == std::string::npos) return std::move(error).at(file);
+    at.resize(slash);
   }
 }
 
@@ -426,10 +449,9 @@ Result<void> refuse_unknown_keys(const json::object& object, const std::vector<s
     bool good = false;
     for (const auto& name : known) good = good || name == key;
     if (good) continue;
-    const auto [line, column] = position_of(positions, pointer + "/" + escape_pointer(key));
     std::string hint = did_you_mean(key, known);
     if (hint.empty()) hint = known.empty() ? "No keys are expected here." : "Known keys: " + join(known, ", ") + ".";
-    return fail(Error(ErrorCode::kConfig, "unknown key '" + key + "'", hint).at(file, line, column));
+    return fail(at_position(Error(ErrorCode::kConfig, "unknown key '" + key + "'", hint), positions, pointer + "/" + escape_pointer(key), file));
   }
   return {};
 }

@@ -90,9 +90,9 @@ TEST(Yaml, DepthAndSizeAreBounded) {
 TEST(Yaml, PositionsPointAtKeysAndItems) {
   Positions positions;
   ASSERT_TRUE(parse_yaml("a: 1\nb:\n  c/d: [x,\n    y]\n", "x.yml", &positions));
-  EXPECT_EQ(positions.at("/a"), std::pair(1, 1));
-  EXPECT_EQ(positions.at("/b/c~1d"), std::pair(3, 3));
-  EXPECT_EQ(positions.at("/b/c~1d/1"), std::pair(4, 5));
+  EXPECT_EQ(position_of(positions, "/a"), std::pair(1, 1));
+  EXPECT_EQ(position_of(positions, "/b/c~1d"), std::pair(3, 3));
+  EXPECT_EQ(position_of(positions, "/b/c~1d/1"), std::pair(4, 5));
   EXPECT_EQ(position_of(positions, "/b/c~1d/1/deeper/still"), std::pair(4, 5));
   EXPECT_EQ(position_of({}, "/a"), std::pair(0, 0));
 }

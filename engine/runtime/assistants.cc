@@ -210,6 +210,19 @@ Result<std::vector<models::ModelInfo>> Engine::models() {
   return (*all)->list();
 }
 
+bool Engine::has_model(const std::string& alias) {
+  const auto all = state_->load_models();
+  return all && (*all)->has(alias);
+}
+
+bool Engine::completes_on_loop(const std::string& alias) {
+  if (state_->recordings || state_->secrets->may_wait()) return false;
+  // Whoever holds it may be reading the configuration.
+  std::unique_lock lock(state_->models_mutex, std::try_to_lock);
+  if (!lock || !state_->models) return false;
+  return state_->models->network_alone(alias);
+}
+
 Result<models::Switch> Engine::use_model(const std::string& alias, const std::string& model, const std::string& who) {
   auto book = state_->open_ledger();
   if (!book) return fail(std::move(book.error()));
@@ -332,6 +345,7 @@ Result<json::object> Engine::State::complete_prompt(const PromptRequest& asked, 
     request.caller.context = caller.context;
     request.caller.function = caller.address;
     request.messages = rendered->messages;
+    request.secrets = rendered->secrets;
     request.parameters = std::move(definition.parameters);
     request.output_schema = std::move(definition.output_schema);
     request.cache = asked.cache;
@@ -366,7 +380,7 @@ Result<json::object> Engine::State::complete_prompt(const PromptRequest& asked, 
     parts.journal = *book;
     parts.redact = redact_json();
     const auto told = told_events(events, order, caller.entry);
-    auto answer = assistants::Runner(parts).complete(definition, rendered->messages, caller.context, told, std::move(cancelled));
+    auto answer = assistants::Runner(parts).complete(definition, rendered->messages, rendered->secrets, caller.context, told, std::move(cancelled));
     if (!answer) return fail(std::move(answer.error()));
     out = assistants::to_json(*answer);
     out.erase("conversation");

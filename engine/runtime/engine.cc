@@ -152,16 +152,9 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
     return state->secrets->redactor()->redact(text) != text;
   });
   s.secrets->install_redactor();
-  const auto grants_file = s.project->root / "config" / "grants.yml";
-  if (fs::exists(grants_file)) {
-    auto config = project::read_yaml(grants_file);
-    if (!config) return fail(std::move(config.error()));
-    if (config->is_object()) {
-      auto grants = secrets::Grants::from_config(config->get_object());
-      if (!grants) return fail(std::move(grants.error()));
-      s.grants = std::move(*grants);
-    }
-  }
+  auto grants = s.read_grants();
+  if (!grants) return fail(std::move(grants.error()));
+  s.grants = std::move(*grants);
   s.renderer = std::make_unique<completions::Renderer>(s.project->root, [&s](const std::string& alias) {
     auto model = s.model_info(alias);
     return model ? s.tokens_of(*model) : completions::Tokens(std::string_view());

@@ -91,6 +91,8 @@ struct Engine::State : functions::EffectLog {
   // A function's call of "client/ask" or "client/capabilities"; `address` with its quotes.
   static void ask_client(const workers::EngineRequest& request, std::string_view address, const protocol::Payload& questions);
   void get_secret(workers::EngineRequest request);
+  // Who reads it, by its full address, where the function or assistant at `address` may. The loop's. Errors: kNotGranted.
+  Result<std::string> may_read(const std::string& address, const std::string& secret);
   // Takes secrets out of what the function at `address` has said, and tells its developer so once.
   void clean(const std::string& address, Result<protocol::Payload>& said);
   LogRing log_ring;
@@ -134,6 +136,7 @@ struct Engine::State : functions::EffectLog {
   Result<std::optional<json::object>> go_on(const std::string& run);
   // The loop's: looks from time to time for runs whose approvals have expired, or which an engine left that died.
   void look_for_waiting(std::chrono::milliseconds after);
+  bool has_models() const;  // whether anything configures some
   // Read on first use, so that a project without models needs no configuration of them.
   Result<std::shared_ptr<const models::Models>> load_models();
 
@@ -190,7 +193,7 @@ struct Engine::State : functions::EffectLog {
   // Hot reload (reload.cc); the loop's thread but for read_again.
   struct Reading;
   void sources_changed(std::set<std::string> paths);
-  void read_again(Reading& next) const;
+  void read_again(Reading& next);
   void read_configuration(std::set<std::string> paths);
   void go_over(Reading& next);
   // The tools of servers of MCP are others than the registry has.
@@ -232,7 +235,13 @@ struct Engine::State : functions::EffectLog {
   std::map<std::string, Result<std::shared_ptr<const completions::LocalTokenizer>>> tokenizers;  // by file and its last change
   std::int64_t switches_seen = -1;  // of the models that are loaded
   std::chrono::steady_clock::time_point switches_looked{};
-  secrets::Grants grants;
+  Result<secrets::Grants> read_grants() const;
+  secrets::Grants grants;                    // written on the loop, under `learning`
+  // What of the configuration could not be read since it was saved: by part, "sabir.yml", "models", "grants". What was good
+  // before holds.
+  std::mutex configuration_mutex;
+  std::map<std::string, std::vector<Error>> configuration_problems;
+  void note_configuration(const std::string& part, std::vector<Error> problems);
   std::mutex learning;
   std::shared_ptr<const functions::Registry> learned_registry;
   std::string learned_models;  // stamps of their configuration

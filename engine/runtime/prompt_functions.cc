@@ -76,6 +76,12 @@ std::shared_ptr<const functions::Registry> Engine::PromptFunctions::registry() {
 
 bool Engine::PromptFunctions::has(const std::string& address) { return registry()->find(address).has_value(); }
 
+Result<void> Engine::PromptFunctions::allow_secret(const std::string& prompt, const std::string& file, const std::string& name, const std::vector<std::string>& declared) {
+  const std::lock_guard lock(engine_.learning);
+  if (engine_.grants.allowed(secrets::Holder::kPrompt, prompt, name, declared)) return {};
+  return fail(secrets::Grants::refusal(secrets::Holder::kPrompt, prompt, name, file));
+}
+
 Result<std::string> Engine::PromptFunctions::call(const std::string& prompt, const std::string& address, std::string_view positional,
                                                   std::string_view named) {
   const auto known = registry();

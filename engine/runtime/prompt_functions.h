@@ -20,6 +20,7 @@ class Engine::PromptFunctions final : public completions::FunctionCaller {
 
   Result<std::string> call(const std::string& prompt, const std::string& address, std::string_view positional, std::string_view named) override;
   bool has(const std::string& address) override;
+  Result<void> allow_secret(const std::string& prompt, const std::string& file, const std::string& name, const std::vector<std::string>& declared) override;
 
  private:
   std::shared_ptr<const functions::Registry> registry();

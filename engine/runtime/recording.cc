@@ -3,6 +3,7 @@
 #include "sabir/base/inputs.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "sabir/project/configuration.h"
 #include "sabir/protocol/raw_json.h"
 #include "sabir/recordings/recorded_model.h"
 
@@ -44,7 +45,8 @@ void Engine::State::learn_secrets() {
     functions_now = registry;
   }
   // Read here and not by load_models(): a call that asks no model opens no accounts of theirs.
-  const std::vector<fs::path> files{project->root / "config/openai_config.yml", project->root / ("config/openai_config." + project->environment + ".yml")};
+  const auto* const models_file = project::find_config_file("config/openai_config.yml");
+  const std::vector<fs::path> files{project->root / models_file->path, project->root / models_file->overlay(project->environment)};
   std::string stamps;
   for (const auto& file : files) stamps += stamp_of_content(file).text + "\n";
   if (functions_now != learned_registry || stamps != learned_models) {
@@ -54,14 +56,8 @@ void Engine::State::learn_secrets() {
       secret_names.insert(secret_names.end(), names.begin(), names.end());
     }
     for (const auto& function : functions_now->functions()) secret_names.insert(secret_names.end(), function.schema.secrets.begin(), function.schema.secrets.end());
-    for (const auto& file : files) {
-      const auto config = project::read_yaml(file);
-      const auto* list = config && config->is_object() ? config->get_object().if_contains("models") : nullptr;
-      if (!list || !list->is_object()) continue;
-      for (const auto& model : list->get_object()) {
-        const std::string key(model.value().is_object() ? string_or(model.value().get_object(), "key") : "");
-        if (secrets::is_secret_name(key)) secret_names.push_back(key);
-      }
+    if (const auto config = project::read_configuration(project->root, *models_file, project->environment)) {
+      for (auto& named : project::secrets_named(*config)) secret_names.push_back(std::move(named.name));
     }
     learned_models = std::move(stamps);
     learned_registry = std::move(functions_now);

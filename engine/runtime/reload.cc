@@ -5,6 +5,7 @@
 #include "engine_state.h"
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "sabir/project/configuration.h"
 
 namespace sabir::runtime {
 namespace {
@@ -72,16 +73,18 @@ void Engine::State::sources_changed(std::set<std::string> paths) {
   next->previous = registry;
   next->built = functions->built_languages();
   for (const auto& path : next->paths) {
-    if (path == "config/mcp.yml" || path == "config/mcp.lock") next->changed.insert("mcp");
+    if (path.starts_with("config/mcp.")) next->changed.insert("mcp");
     if (auto name = language_of(path); !name.empty()) next->changed.insert(std::move(name));
     next->changed.merge(languages_served_from(path, served ? *served : *project, next->boot_changed));
     next->changed.merge(languages_read_from(path, *registry));
   }
-  if (next->paths.empty() || next->paths.contains("sabir.yml")) {
+  const std::string overlay = "sabir." + project->environment + ".yml";
+  const bool project_saved = next->paths.contains("sabir.yml") || next->paths.contains(overlay);
+  if (next->paths.empty() || project_saved) {
     next->boot_changed = true;
     for (const auto& language : languages) {
       // A source may be the first of its language.
-      if (next->paths.contains("sabir.yml")) next->changed.insert(language.name);
+      if (project_saved) next->changed.insert(language.name);
     }
     for (const auto& one : registry->described()) next->changed.insert(one.source.language);
     next->changed.insert("mcp");
@@ -98,6 +101,31 @@ void Engine::State::sources_changed(std::set<std::string> paths) {
   if (!taken) reading = false;
 }
 
+void Engine::State::note_configuration(const std::string& part, std::vector<Error> problems) {
+  const std::lock_guard lock(configuration_mutex);
+  if (problems.empty()) configuration_problems.erase(part);
+  else configuration_problems[part] = std::move(problems);
+}
+
+std::vector<Error> Engine::configuration_problems() const {
+  const std::lock_guard lock(state_->configuration_mutex);
+  std::vector<Error> out;
+  for (const auto& [part, problems] : state_->configuration_problems) out.insert(out.end(), problems.begin(), problems.end());
+  return out;
+}
+
+Result<secrets::Grants> Engine::State::read_grants() const {
+  auto config = project::load_configuration(project->root, "config/grants.yml", project->environment);
+  if (!config) return fail(std::move(config.error()));
+  return secrets::Grants::from_config(config->value);
+}
+
+bool Engine::State::has_models() const {
+  std::error_code ec;
+  const auto* const file = project::find_config_file("config/openai_config.yml");
+  return std::filesystem::exists(project->root / file->path, ec) || std::filesystem::exists(project->root / file->overlay(project->environment), ec);
+}
+
 // What cannot be read stays as it was.
 void Engine::State::read_configuration(std::set<std::string> paths) {
   const bool taken = long_jobs->submit([this, paths = std::move(paths)] {
@@ -108,30 +136,26 @@ void Engine::State::read_configuration(std::set<std::string> paths) {
     const auto saved_one = [&](std::string_view start) {
       return paths.empty() || std::any_of(paths.begin(), paths.end(), [&](const auto& path) { return path.starts_with(start); });
     };
-    std::error_code ec;
-    if (saved_one("config/openai_config")) {
+    if (saved_one("config/openai_config.")) {
       const std::lock_guard lock(models_mutex);
-      if (std::filesystem::exists(project->root / "config" / "openai_config.yml", ec)) {
+      std::vector<Error> problems;
+      if (has_models()) {
         // Alone a file that reads well takes the place of what is there.
-        if (auto read = read_models(); !read) report.problems.push_back(std::move(read.error()));
+        if (auto read = read_models(); !read) problems.push_back(std::move(read.error()));
       } else {
         models.reset();
       }
+      report.problems.insert(report.problems.end(), problems.begin(), problems.end());
+      note_configuration("models", std::move(problems));
     }
     std::optional<secrets::Grants> granted;
-    if (const auto file = project->root / "config" / "grants.yml"; saved_one("config/grants.yml")) {
-      granted.emplace();
-      if (std::filesystem::exists(file, ec)) {
-        const auto config = project::read_yaml(file);
-        auto read = !config              ? Result<secrets::Grants>(fail(config.error()))
-                    : config->is_object() ? secrets::Grants::from_config(config->get_object())
-                                          : Result<secrets::Grants>(secrets::Grants());
-        if (read) {
-          *granted = std::move(*read);
-        } else {
-          granted.reset();
-          report.problems.push_back(std::move(read.error()));
-        }
+    if (saved_one("config/grants.")) {
+      if (auto read = read_grants()) {
+        granted = std::move(*read);
+        note_configuration("grants", {});
+      } else {
+        note_configuration("grants", {read.error()});
+        report.problems.push_back(std::move(read.error()));
       }
     }
     report.took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
@@ -190,8 +214,9 @@ void Engine::State::tell(const ReloadReport& report) {
 }
 
 // A job's thread: nothing that the loop uses is touched.
-void Engine::State::read_again(Reading& next) const {
+void Engine::State::read_again(Reading& next) {
   auto loaded = project::load(options.root, options.environment, languages);
+  note_configuration("project", loaded ? std::vector<Error>() : std::vector<Error>{loaded.error()});
   if (!loaded) {
     next.problems.push_back(std::move(loaded.error()));
     return;
@@ -263,8 +288,7 @@ Result<void> Engine::State::start_watching() {
   watcher = std::move(*started);
   watch_sources();
   // What models are configured now is what stays when the file breaks.
-  std::error_code ec;
-  if (std::filesystem::exists(project->root / "config" / "openai_config.yml", ec)) {
+  if (has_models()) {
     long_jobs->submit([this] { static_cast<void>(load_models()); });
   }
   return {};

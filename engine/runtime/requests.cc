@@ -246,6 +246,31 @@ void Engine::State::ask_client(const workers::EngineRequest& request, std::strin
   });
 }
 
+Result<std::string> Engine::State::may_read(const std::string& address, const std::string& secret) {
+  const auto function = registry->find(address);
+  // An assistant's own code is called by its name; a function of the same address must be granted it too.
+  const functions::Assistant* assistant = nullptr;
+  if (address.ends_with(".respond")) {
+    const std::string bare = address.substr(address.rfind('/') + 1);
+    if (auto found = registry->find_assistant(bare.substr(0, bare.size() - 8)); found && (*found)->has_respond) assistant = *found;
+  }
+  if (assistant != nullptr) {
+    const std::string name = assistant->language + "/" + assistant->name;
+    auto declared = assistants::declared_secrets(assistant->constants, assistant->source.relative);
+    if (!declared) return fail(std::move(declared.error()));
+    if (!grants.allowed(secrets::Holder::kAssistant, name, secret, *declared)) return fail(secrets::Grants::refusal(secrets::Holder::kAssistant, name, secret, assistant->source.relative));
+    if (!function) return assistant->language + "/" + address.substr(address.rfind('/') + 1);
+  }
+  static const std::vector<std::string> kNone;
+  const auto& declared = function ? (*function)->schema.secrets : kNone;
+  std::string full = function ? (*function)->language + "/" + (*function)->address : address;
+  if (!grants.allowed(full, secret, declared)) {
+    const std::string file = function ? (*function)->source.relative + ":" + std::to_string((*function)->schema.line) : std::string();
+    return fail(secrets::Grants::refusal(secrets::Holder::kFunction, full, secret, file));
+  }
+  return full;
+}
+
 void Engine::State::get_secret(workers::EngineRequest request) {
   const auto params = parse_json(request.params);
   const std::string name(params && params->is_object() ? string_or(params->get_object(), "name") : "");
@@ -256,14 +281,9 @@ void Engine::State::get_secret(workers::EngineRequest request) {
   // A process that the person started may read what the person may; a function needs a grant.
   std::string full = request.caller->address;
   if (request.caller->depth > 0) {
-    const auto function = registry->find(request.caller->address);
-    const std::vector<std::string> none;
-    const auto& declared = function ? (*function)->schema.secrets : none;
-    if (function) full = (*function)->language + "/" + (*function)->address;
-    if (!grants.allowed(full, name, declared)) {
-      request.reply(fail(secrets::Grants::refusal(full, name)));
-      return;
-    }
+    auto reader = may_read(full, name);
+    if (!reader) return request.reply(fail(std::move(reader.error())));
+    full = std::move(*reader);
   }
   // Before the value can be in what they say.
   if (request.caller->depth > 0) functions->knows_secrets(std::string(language_of(full)));
@@ -498,6 +518,11 @@ Result<Payload> Engine::State::answer_render(const PromptParams& asked, workers:
   }
   if (!rendered) return fail(std::move(rendered.error()));
   json::object result{{"text", rendered->text}, {"messages", rendered->messages}};
+  if (!rendered->secrets.empty()) {
+    json::array names;
+    for (const auto& name : rendered->secrets) names.emplace_back(name);
+    result["secrets"] = std::move(names);
+  }
   if (rendered->budget) result["budget"] = completions::to_json(*rendered->budget);
   return object_result(result);
 }

@@ -62,7 +62,7 @@ bool SourceWatcher::concerns(const fs::path& folder, const std::string& name) co
     if (std::mismatch(tree.begin(), tree.end(), path.begin(), path.end()).first == tree.end()) return true;
   }
   const auto relative = path.lexically_relative(root_);
-  return folder == root_ ? name == "sabir.yml" || kOwn.contains(name) : !relative.empty() && kOwn.contains(relative.begin()->string());
+  return folder == root_ ? (name.starts_with("sabir.") && name.ends_with(".yml")) || kOwn.contains(name) : !relative.empty() && kOwn.contains(relative.begin()->string());
 }
 
 void SourceWatcher::watch_folder(const fs::path& folder) {

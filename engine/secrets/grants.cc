@@ -19,56 +19,77 @@ std::string whole_file(std::string_view address) {
   return dot == std::string_view::npos ? std::string{} : std::string(address.substr(0, dot)) + ".*";
 }
 
+// The keys of a table that mean `name`.
+std::vector<std::string> keys_of(Holder holder, std::string_view name) {
+  if (holder == Holder::kPrompt) {
+    std::vector<std::string> keys = {std::string(name)};
+    for (std::size_t slash = name.rfind('/'); slash != std::string_view::npos; slash = slash == 0 ? std::string_view::npos : name.rfind('/', slash - 1)) {
+      keys.push_back(std::string(name.substr(0, slash)) + "/*");
+    }
+    return keys;
+  }
+  const std::string_view bare = without_language(name);
+  std::vector<std::string> keys = {std::string(name), std::string(bare)};
+  if (holder == Holder::kAssistant) return keys;
+  keys.push_back(whole_file(name));
+  keys.push_back(whole_file(bare));
+  // A function named like its file may be granted by that one word.
+  if (const std::size_t dot = bare.find('.'); dot != std::string_view::npos && bare.substr(0, dot) == bare.substr(dot + 1)) {
+    keys.emplace_back(bare.substr(0, dot));
+  }
+  return keys;
+}
+
+struct Section {
+  Holder holder;
+  const char* key;
+  const char* example;
+};
+constexpr Section kSections[] = {{Holder::kFunction, "functions", "weather.current: [weather_api_key]"},
+                                 {Holder::kAssistant, "assistants", "archivist: [archive_key]"},
+                                 {Holder::kPrompt, "prompts", "support/refund: [account_id]"}};
+
 }  // namespace
 
 Result<Grants> Grants::from_config(const json::object& config, const std::string& file) {
   Grants grants;
   for (const auto& member : config) {
-    if (member.key() != "functions") {
-      return fail(Error(ErrorCode::kConfig, file + ": unknown key '" + std::string(member.key()) + "'",
-                        "The file has one key, functions: a map from address to a list of secret names.")
-                      .at(file));
+    if (std::none_of(std::begin(kSections), std::end(kSections), [&](const auto& one) { return member.key() == one.key; })) {
+      return fail(Error(ErrorCode::kConfig, file + ": unknown key '" + std::string(member.key()) + "'", "The file has functions, assistants and prompts: maps from a name to a list of secrets' names.").at(file));
     }
   }
-  const json::value* functions = config.if_contains("functions");
-  if (functions == nullptr || functions->is_null()) return grants;
-  if (!functions->is_object()) {
-    return fail(Error(ErrorCode::kConfig, file + ": functions is not a map from address to a list of secret names",
-                      "Write it so: functions: {weather.current: [weather_api_key]}")
-                    .at(file));
-  }
-  for (const auto& member : functions->get_object()) {
-    const std::string address(member.key());
-    const auto wrong = [&](const std::string& what) {
-      return fail(Error(ErrorCode::kConfig, file + ": functions: " + address + ": " + what,
-                        "Write it so: " + address + ": [weather_api_key]")
-                      .at(file));
-    };
-    if (!member.value().is_array()) return wrong("not a list of secret names");
-    auto& names = grants.functions_[address];
-    for (const auto& name : member.value().get_array()) {
-      if (!name.is_string() || !is_secret_name(std::string_view(name.get_string()))) {
-        return wrong("'" + (name.is_string() ? std::string(name.get_string()) : json::serialize(name)) +
-                     "' is not a secret's name (lower-case letters, digits and _)");
+  for (const auto& section : kSections) {
+    const json::value* list = config.if_contains(section.key);
+    if (list == nullptr || list->is_null()) continue;
+    const std::string key = section.key;
+    if (!list->is_object()) {
+      return fail(Error(ErrorCode::kConfig, file + ": " + key + " is not a map to lists of secret names", "Write it so: " + key + ": {" + section.example + "}").at(file));
+    }
+    for (const auto& member : list->get_object()) {
+      const std::string name(member.key());
+      const auto wrong = [&](const std::string& what) {
+        return fail(Error(ErrorCode::kConfig, file + ": " + key + ": " + name + ": " + what, std::string("Write it so: ") + section.example).at(file));
+      };
+      if (!member.value().is_array()) return wrong("not a list of secret names");
+      auto& names = grants.tables_[section.holder][name];
+      for (const auto& secret : member.value().get_array()) {
+        if (!secret.is_string() || !is_secret_name(std::string_view(secret.get_string()))) {
+          return wrong("'" + (secret.is_string() ? std::string(secret.get_string()) : json::serialize(secret)) + "' is not a secret's name (lower-case letters, digits and _)");
+        }
+        names.emplace_back(secret.get_string());
       }
-      names.emplace_back(name.get_string());
     }
   }
   return grants;
 }
 
-bool Grants::allowed(std::string_view address, std::string_view secret,
-                     const std::vector<std::string>& declared) const {
+bool Grants::allowed(Holder holder, std::string_view name, std::string_view secret, const std::vector<std::string>& declared) const {
   if (std::find(declared.begin(), declared.end(), secret) != declared.end()) return true;
-  const std::string_view bare = without_language(address);
-  std::vector<std::string> keys = {std::string(address), std::string(bare), whole_file(address), whole_file(bare)};
-  // A function named like its file may be granted by that one word.
-  if (const std::size_t dot = bare.find('.'); dot != std::string_view::npos && bare.substr(0, dot) == bare.substr(dot + 1)) {
-    keys.emplace_back(bare.substr(0, dot));
-  }
-  for (const auto& key : keys) {
-    const auto found = functions_.find(key);
-    if (found == functions_.end()) continue;
+  const auto table = tables_.find(holder);
+  if (table == tables_.end()) return false;
+  for (const auto& key : keys_of(holder, name)) {
+    const auto found = table->second.find(key);
+    if (found == table->second.end()) continue;
     if (std::find(found->second.begin(), found->second.end(), secret) != found->second.end()) return true;
   }
   return false;
@@ -76,17 +97,29 @@ bool Grants::allowed(std::string_view address, std::string_view secret,
 
 std::vector<std::string> Grants::names() const {
   std::vector<std::string> out;
-  for (const auto& [function, granted] : functions_) out.insert(out.end(), granted.begin(), granted.end());
+  for (const auto& [holder, table] : tables_) {
+    for (const auto& [name, granted] : table) out.insert(out.end(), granted.begin(), granted.end());
+  }
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 
-Error Grants::refusal(std::string_view address, std::string_view secret) {
-  const std::string name(secret);
-  return Error(ErrorCode::kNotGranted, "function " + std::string(address) + " is not granted the secret '" + name + "'",
-               "Add `Secrets: " + name + "` to its doc comment, or `" + std::string(without_language(address)) + ": [" +
-                   name + "]` under functions in config/grants.yml.");
+Error Grants::refusal(Holder holder, std::string_view name, std::string_view secret, std::string_view file) {
+  const std::string wanted(secret);
+  const std::string who(name);
+  const std::string where = file.empty() ? std::string() : " (" + std::string(file) + ")";
+  switch (holder) {
+    case Holder::kAssistant:
+      return Error(ErrorCode::kNotGranted, "assistant " + who + " is not granted the secret '" + wanted + "'",
+                   "Add `" + std::string(without_language(name)) + ": [" + wanted + "]` under assistants in config/grants.yml, or `secrets = [\"" + wanted + "\"]` to its file" + where + ".");
+    case Holder::kPrompt:
+      return Error(ErrorCode::kNotGranted, "prompt " + who + " is not granted the secret '" + wanted + "'",
+                   "Add `" + who + ": [" + wanted + "]` under prompts in config/grants.yml" + (file.ends_with(".prompt") ? ", or `secrets: [" + wanted + "]` to its front matter" + where : "") + ".");
+    default:
+      return Error(ErrorCode::kNotGranted, "function " + who + " is not granted the secret '" + wanted + "'",
+                   "Add `Secrets: " + wanted + "` to its doc comment" + where + ", or `" + std::string(without_language(name)) + ": [" + wanted + "]` under functions in config/grants.yml.");
+  }
 }
 
 }  // namespace sabir::secrets

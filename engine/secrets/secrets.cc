@@ -32,6 +32,7 @@ constexpr std::string_view kShown = "config/secrets.json";
 constexpr std::size_t kMostFileBytes = std::size_t{1} << 20U;
 constexpr std::chrono::seconds kGitTimeout{3};
 constexpr std::chrono::hours kStale{24};
+constexpr std::chrono::seconds kWaitsKnown{1};
 constexpr std::chrono::seconds kAway{5};  // after a machine could not be asked, until it is tried again: not once for each secret
 using Clock = std::chrono::steady_clock;
 
@@ -134,6 +135,13 @@ bool is_secret_name(std::string_view name) {
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
+std::size_t find_reference(std::string_view text, std::size_t from) {
+  for (std::size_t at = text.find("${secret:", from); at != std::string_view::npos; at = text.find("${secret:", at + 1)) {
+    if (at == 0 || text[at - 1] != '$') return at;
+  }
+  return std::string_view::npos;
+}
+
 std::string variable_name(std::string_view name) {
   std::string out(name);
   for (char& c : out) {
@@ -168,6 +176,8 @@ struct Secrets::State {
   };
   mutable std::mutex known_mutex;
   mutable std::map<std::pair<const Place*, std::string>, Known> known;
+  mutable bool waits = false;                // as may_wait() said last
+  mutable Clock::time_point waits_until{};   // that long it holds
   mutable std::map<const Place*, std::pair<Clock::time_point, Error>> away;  // the last failure of each that could not be asked
 
   Result<const Values*> load(Redactor& redactor) const;
@@ -301,6 +311,8 @@ Result<const Values*> Secrets::State::load(Redactor& redactor) const {
 
 Secrets::Secrets(std::filesystem::path root, Settings settings) : state_(std::make_unique<State>()), redactor_(std::make_shared<Redactor>()) {
   state_->file = root / "config" / "secrets.json";
+  // A deployed release has no such file of its own: whoever starts it says where its environment's is.
+  if (const char* elsewhere = std::getenv("SABIR_SECRETS_FILE"); elsewhere && *elsewhere == '/') state_->file = elsewhere;
   state_->settings = std::move(settings);
   for (const auto& kind : state_->settings.order) {
     if (kind == "age") state_->places.emplace_back(kind, make_age_place(root, state_->settings.age));
@@ -315,15 +327,44 @@ Secrets::~Secrets() = default;
 const Settings& Secrets::settings() const { return state_->settings; }
 
 bool Secrets::may_wait() const {
-  std::error_code ec;
-  return std::any_of(state_->places.begin(), state_->places.end(),
-                     [&](const auto& one) { return one.second->is_remote() || std::filesystem::exists(state_->root / one.second->name(), ec); });
+  const std::lock_guard lock(state_->known_mutex);
+  const auto now = Clock::now();
+  if (now >= state_->waits_until) {
+    std::error_code ec;
+    state_->waits = std::any_of(state_->places.begin(), state_->places.end(), [&](const auto& one) {
+      return one.second->is_remote() || std::filesystem::exists(state_->root / one.second->name(), ec);
+    });
+    state_->waits_until = now + kWaitsKnown;
+  }
+  return state_->waits;
 }
 
 void Secrets::refresh() const {
   const std::lock_guard lock(state_->known_mutex);
   state_->known.clear();
   state_->away.clear();
+}
+
+Result<std::string> Secrets::fill_in(std::string_view text) const {
+  std::string out;
+  const auto literal = [&](std::string_view part) {
+    for (std::size_t at = 0; at < part.size(); ++at) {
+      if (part.substr(at).starts_with("$${secret:")) ++at;
+      out += part[at];
+    }
+  };
+  std::size_t at = 0;
+  for (std::size_t begin = find_reference(text); begin != std::string_view::npos; begin = find_reference(text, at)) {
+    const std::size_t end = text.find('}', begin);
+    if (end == std::string_view::npos) break;
+    auto value = resolve(std::string(text.substr(begin + 9, end - begin - 9)));
+    if (!value) return value;
+    literal(text.substr(at, begin - at));
+    out += *value;
+    at = end + 1;
+  }
+  literal(text.substr(at));
+  return out;
 }
 
 Result<std::string> Secrets::resolve(const std::string& name) const {

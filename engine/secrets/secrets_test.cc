@@ -233,9 +233,36 @@ TEST(Grants, AFunctionSeesWhatItIsGrantedAndNoMore) {
   EXPECT_TRUE(grants->allowed("ruby/slugify.slugify", "word_key", {}));
   EXPECT_TRUE(grants->allowed("python/other.thing", "own_key", {"own_key"}));
   EXPECT_FALSE(grants->allowed("python/other.thing", "bank_key", {"own_key"}));
-  const Error refusal = Grants::refusal("python/weather.current", "weather_api_key");
+  const Error refusal = Grants::refusal(Holder::kFunction, "python/weather.current", "weather_api_key");
   EXPECT_EQ(refusal.code, ErrorCode::kNotGranted);
   EXPECT_THAT(refusal.hint, HasSubstr("weather.current: [weather_api_key]"));
+}
+
+TEST(Grants, AssistantsAndPromptsHaveSectionsOfTheirOwn) {
+  const auto grants = Grants::from_config(parse_json(R"({"functions": {"keeper.respond": ["function_key"], "keeper.*": ["function_key"]},
+      "assistants": {"keeper": ["archive_key"], "ruby/guard": ["guard_key"]}, "prompts": {"support/refund": ["account_id"], "bank/*": ["bank_id"]}})")
+                                              ->get_object());
+  ASSERT_TRUE(grants) << to_text(grants.error());
+  EXPECT_TRUE(grants->allowed(Holder::kAssistant, "python/keeper", "archive_key", {}));
+  EXPECT_FALSE(grants->allowed(Holder::kAssistant, "python/keeper", "function_key", {}));
+  EXPECT_FALSE(grants->allowed(Holder::kFunction, "python/keeper.respond", "archive_key", {}));
+  EXPECT_TRUE(grants->allowed(Holder::kAssistant, "ruby/guard", "guard_key", {}));
+  EXPECT_FALSE(grants->allowed(Holder::kAssistant, "python/guard", "guard_key", {}));
+  EXPECT_TRUE(grants->allowed(Holder::kPrompt, "support/refund", "account_id", {}));
+  EXPECT_FALSE(grants->allowed(Holder::kPrompt, "support/other", "account_id", {}));
+  EXPECT_TRUE(grants->allowed(Holder::kPrompt, "bank/deep/er", "bank_id", {}));
+  EXPECT_FALSE(grants->allowed(Holder::kPrompt, "banking", "bank_id", {}));
+  EXPECT_TRUE(grants->allowed(Holder::kPrompt, "own", "own_key", {"own_key"}));
+  EXPECT_EQ(grants->names(), (std::vector<std::string>{"account_id", "archive_key", "bank_id", "function_key", "guard_key"}));
+  EXPECT_EQ(Grants::refusal(Holder::kPrompt, "own", "x", "completions/own.prompt").hint,
+            "Add `own: [x]` under prompts in config/grants.yml, or `secrets: [x]` to its front matter (completions/own.prompt).");
+  EXPECT_EQ(Grants::refusal(Holder::kPrompt, "own", "x", "completions/own.j2").hint, "Add `own: [x]` under prompts in config/grants.yml.");
+}
+
+TEST(References, WhatOnlyLooksLikeOneStaysAsItIs) {
+  EXPECT_EQ(find_reference("a ${secret:b}"), 2U);
+  EXPECT_EQ(find_reference("a $${secret:b}"), std::string::npos);
+  EXPECT_EQ(find_reference("$${secret:b} ${secret:c}"), 13U);
 }
 
 TEST(Grants, MalformedGrantsAreRefused) {

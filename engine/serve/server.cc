@@ -8,6 +8,7 @@
 
 #include "sabir/base/log.h"
 #include "sabir/base/text.h"
+#include "sabir/net/fiber.h"
 #include "sabir/protocol/raw_json.h"
 #include "sabir/secrets/scrubber.h"
 #include "server_state.h"
@@ -101,6 +102,26 @@ Server::State::State(runtime::Engine& e, project::Serving s, ServerOptions o)
 }
 
 Server::State::~State() = default;
+
+bool Server::State::run_on_loop(std::function<void()> work) {
+  if (closed) return false;
+  {
+    const std::lock_guard lock(fibers_mutex);
+    ++fibers;
+  }
+  const auto ended = [this] {
+    const std::lock_guard lock(fibers_mutex);
+    --fibers;
+    fiber_ended.notify_all();
+  };
+  const bool taken = net::Fiber::start(engine_.loop(), [work = std::move(work), ended]() mutable {
+    work();
+    work = nullptr;
+    ended();
+  });
+  if (!taken) ended();
+  return taken;
+}
 
 void Server::State::add(std::string_view method, std::string_view pattern, std::string_view scope, Handler handler) {
   router.add(method, pattern, [this, scope = std::string(scope), pattern = std::string(pattern), handler = std::move(handler)](std::shared_ptr<net::Exchange> exchange) {
@@ -197,6 +218,16 @@ net::ServerResponse Server::State::readiness() {
     }
   }
   if (!languages.empty()) body["languages"] = std::move(languages);
+  // It goes on with what was good before, so it is ready all the same.
+  if (const auto problems = engine_.configuration_problems(); !problems.empty()) {
+    json::object configuration{{"ok", false}, {"message", "a file that was saved since cannot be read; what was read before holds"}};
+    if (development()) {
+      json::array all;
+      for (const auto& problem : problems) all.push_back(json::value(redact(to_text(problem))));
+      configuration["problems"] = std::move(all);
+    }
+    body["configuration"] = std::move(configuration);
+  }
   return json_response(std::move(body), is_ready ? 200 : 503);
 }
 
@@ -314,6 +345,10 @@ Server::~Server() {
     state_->closed = true;
     for (const auto& task : state_->closers) task();
   });
+  {
+    std::unique_lock lock(state_->fibers_mutex);
+    state_->fiber_ended.wait(lock, [this] { return state_->fibers == 0; });
+  }
   state_->runs.reset();
   state_->jobs.reset();
   on_loop([this] { state_->http.reset(); });

@@ -33,6 +33,7 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   void when_draining(std::function<void()> task) override { drains.push_back(std::move(task)); }
   bool elsewhere(std::function<void()> work) override { return !closed && jobs->submit(std::move(work)); }
   bool run(std::function<void()> work) override { return !closed && runs->submit(std::move(work)); }
+  bool run_on_loop(std::function<void()> work) override;
   void at_close(std::function<void()> task) override { closers.push_back(std::move(task)); }
   void refuse_as(std::string prefix, RefusalForm form) override { refusal_forms.emplace_back(std::move(prefix), std::move(form)); }
   // In the form of the path's protocol.
@@ -100,6 +101,9 @@ struct Server::State : App, std::enable_shared_from_this<Server::State> {
   std::unique_ptr<net::HttpServer> http;
   std::atomic<bool> closed{false};      // jobs takes nothing more; set on the loop
   std::vector<std::function<void()>> closers;
+  std::mutex fibers_mutex;
+  std::condition_variable fiber_ended;
+  int fibers = 0;                       // under way
   std::vector<std::pair<std::string, RefusalForm>> refusal_forms;
   std::unique_ptr<runtime::Jobs> jobs = std::make_unique<runtime::Jobs>(8, 4096);
   std::unique_ptr<runtime::Jobs> runs = std::make_unique<runtime::Jobs>(512, 512);

@@ -85,7 +85,8 @@ struct Telemetry::State {
     options.headers = [this]() -> Result<net::HttpHeaders> {
       net::HttpHeaders out;
       for (const auto& [name, secret] : settings.keep.headers) {
-        auto value = secrets->resolve(secret);
+        // The name of one, or a text with some in it.
+        auto value = secrets::find_reference(secret) == std::string::npos ? secrets->resolve(secret) : secrets->fill_in(secret);
         if (!value) return fail(std::move(value.error()));
         out.emplace_back(name, std::move(*value));
       }

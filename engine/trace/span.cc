@@ -2,17 +2,12 @@
 
 #include <algorithm>
 
+#include "sabir/base/task_slots.h"
+
 namespace sabir::trace {
 namespace {
 
-struct Here {
-  SpanContext context;
-  Span* span = nullptr;
-};
-Here& here() {
-  thread_local Here value;
-  return value;
-}
+const Scope* innermost() { return static_cast<const Scope*>(task_slots().scope); }
 
 json::value json_of(const Value& value) {
   return std::visit([](const auto& one) -> json::value { return json::value_from(one); }, value);
@@ -60,10 +55,16 @@ json::array events_json(const Span& span) {
   return out;
 }
 
-Scope::Scope(const SpanContext& context, Span* span) : before_(here().context), span_before_(here().span) { here() = {context, span}; }
-Scope::~Scope() { here() = {before_, span_before_}; }
+Scope::Scope(const SpanContext& context, Span* span) : context_(context), span_(span), before_(task_slots().scope) { task_slots().scope = this; }
+Scope::~Scope() { task_slots().scope = before_; }
 
-SpanContext current() { return here().context; }
-Span* current_span() { return here().span; }
+SpanContext current() {
+  const auto* const scope = innermost();
+  return scope != nullptr ? scope->context_ : SpanContext{};
+}
+Span* current_span() {
+  const auto* const scope = innermost();
+  return scope != nullptr ? scope->span_ : nullptr;
+}
 
 }  // namespace sabir::trace

@@ -23,6 +23,7 @@ def server():
 
 def use_server(project, server, scenario="key"):
     """The project asks the stand-in; its functions say on the disk that they ran."""
+    shutil.rmtree(project / "tests/evals", ignore_errors=True)  # whose recordings are not these
     write(project / "config/openai_config.yml", "default: server\nmodels:\n  server: {provider: openai, api: chat, model: stand-in, "
           "base_url: %s/%s/v1, key: openai_api_key, retries: 0, parameters: {temperature: 0}}\n"
           "  scripted: {provider: scripted, script: tests/scripted_replies.json}\n" % (server.url, scenario))
@@ -318,7 +319,6 @@ def test_a_missing_answer_is_added_and_an_unused_one_pruned(machine, project, se
 
 def test_list_show_and_bad_recordings(machine, project, server):
     use_server(project, server)
-    shutil.rmtree(project / "tests/evals")  # a new project has some
     assert "no recordings" in machine.sabir("recordings", "list", cwd=project).err
     assert chat(machine, project, "--record", "time", env=KEY).code == 0
     shown = machine.sabir("recordings", "show", "time", cwd=project)

@@ -105,7 +105,7 @@ def test_mistakes_are_told_with_their_place(machine, entry, at, said):
     write(shop / "lib/a.rb", "")
     write(machine.folder / "outside/a.rb", "")
     done = machine.sabir("check", cwd=shop)
-    assert done.code == 1 and "sabir.yml:2:%d: " % (line.index(at) + 1) in done.err and said in done.err, done
+    assert done.code == 1 and "sabir.yml:2:%d: " % (line.index(at) + 1) in done.out and said in done.out, done
 
 
 def test_code_elsewhere_is_named_absolute_and_must_be_the_users_own(machine):
@@ -117,7 +117,7 @@ def test_code_elsewhere_is_named_absolute_and_must_be_the_users_own(machine):
     assert addresses(machine, shop)["tools.one"]["file"] == str(there / "tools.rb")
     there.chmod(0o777)
     done = machine.sabir("check", cwd=shop)
-    assert done.code == 1 and "another user can write there" in done.err, done
+    assert done.code == 1 and "another user can write there" in done.out, done
 
 
 def test_what_is_exposed_but_not_there_is_told(machine):

@@ -281,8 +281,8 @@ def test_the_scripts_hand_their_work_to_the_engine(machine, project):
     assert json.loads(kept.read_text())["openai_api_key"] == "sk-for-tests-1" and kept.stat().st_mode & 0o777 == 0o600
     done = machine.run(sys.executable, "scripts/manage_secrets.py", cwd=project)
     assert "config/secrets.json" in done.out and "sk-for-tests-1" not in done.text, done
-    done = machine.run(sys.executable, "scripts/deploy.py", "staging", cwd=project)
-    assert done.code == 2 and "deploy" in done.err, done
+    done = machine.run(sys.executable, "scripts/deploy.py", "nowhere", cwd=project)
+    assert done.code == 1 and "has no environment 'nowhere'" in done.err, done
 
 
 def test_the_scripts_can_be_imported(machine, project):

@@ -29,7 +29,8 @@ class CachedModel final : public Model {
 
   Result<Reply> complete(const Request& request, const OnEvent& on_event) override {
     const milliseconds ttl = request.cache.value_or(caching_.ttl);
-    if (ttl <= milliseconds(0)) return inner_->complete(request, on_event);
+    // What a question with a secret in it was, its text does not say.
+    if (ttl <= milliseconds(0) || !request.secrets.empty()) return inner_->complete(request, on_event);
     const auto deadline = Clock::now() + request.timeout;
     const std::string key = answer_key(caching_, request);
     if (auto kept = find(key, ttl)) return given(*std::move(kept), request, on_event);

@@ -75,7 +75,9 @@ class HttpModel final : public Model {
     if (!key) return fail(std::move(key.error()));
     auto body = embeddings_body(request, endpoint_);
     if (!body) return fail(std::move(body.error()));
-    net::HttpRequest http = post("/embeddings", *body, *key, false);
+    auto made = post("/embeddings", *body, *key, false);
+    if (!made) return fail(std::move(made.error()));
+    net::HttpRequest& http = *made;
     http.total_timeout = std::max(milliseconds(1), request.timeout);
     http.cancelled = request.cancelled;
     std::string collected;
@@ -114,14 +116,25 @@ class HttpModel final : public Model {
     return std::string(trim(*value));
   }
 
-  net::HttpRequest post(const std::string& path, const json::object& body, const std::string& key, bool stream) const {
+  Result<net::HttpRequest> post(const std::string& path, const json::object& body, const std::string& key, bool stream) const {
     net::HttpRequest http;
     http.method = "POST";
     http.url = endpoint_.base_url + path;
     http.headers = dialect_->headers(key);
     http.headers.emplace_back("Content-Type", "application/json");
     http.headers.emplace_back("Accept", stream ? "text/event-stream" : "application/json");
-    for (const auto& header : endpoint_.headers) http.headers.push_back(header);
+    for (const auto& [name, value] : endpoint_.headers) {
+      if (secrets::find_reference(value) == std::string::npos) {
+        http.headers.emplace_back(name, value);
+        continue;
+      }
+      auto filled = secrets_ ? secrets_->fill_in(value) : Result<std::string>(fail(ErrorCode::kSecretMissing, "secrets cannot be read here"));
+      if (!filled) {
+        filled.error().message = "model '" + endpoint_.alias + "': header " + name + ": " + filled.error().message;
+        return fail(std::move(filled.error()));
+      }
+      http.headers.emplace_back(name, std::move(*filled));
+    }
     if (const auto context = trace::current()) http.headers.emplace_back("traceparent", trace::traceparent(context));
     if (auto* const span = trace::current_span()) {
       const std::size_t colon = host_.rfind(':');
@@ -143,7 +156,9 @@ class HttpModel final : public Model {
     auto body = codec->body(request, endpoint_, stream);
     if (!body) return fail(std::move(body.error()));
     if (!stream_options) body->erase("stream_options");
-    net::HttpRequest http = post(codec->path(), *body, key, stream);
+    auto made = post(codec->path(), *body, key, stream);
+    if (!made) return fail(std::move(made.error()));
+    net::HttpRequest& http = *made;
     http.total_timeout = std::max(milliseconds(1), std::chrono::duration_cast<milliseconds>(deadline - Clock::now()));
     http.cancelled = request.cancelled;
     const auto sent = Clock::now();

@@ -29,7 +29,7 @@ class Dialect {
   virtual bool embeds() const { return false; }  // has OpenAI's /embeddings
 };
 
-// `secrets` may be null when endpoint.key is empty.
+// `secrets` may be null when endpoint.key is empty and no header names one.
 std::shared_ptr<Model> make_http_model(Endpoint endpoint, std::unique_ptr<Dialect> dialect, std::shared_ptr<net::HttpClient> client,
                                        std::shared_ptr<const secrets::Secrets> secrets);
 

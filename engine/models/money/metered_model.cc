@@ -64,7 +64,8 @@ class MeteredModel final : public Model {
       Usage usage;
       usage.input_tokens = most.input_tokens;
       usage.output_tokens = partial / 4;
-      book(meter_, lease, facts, usage, cost(meter_.model, usage), "broken");
+      if (afterwards) afterwards([meter = meter_, lease, facts, usage, nusd = cost(meter_.model, usage)] { book(meter, lease, facts, usage, nusd, "broken"); });
+      else book(meter_, lease, facts, usage, cost(meter_.model, usage), "broken");
     } else if (lease) {
       if (auto released = meter_.ledger->release(*lease); !released) log(LogLevel::kWarning, "a budget's promise was not taken back: " + released.error().message);
     }

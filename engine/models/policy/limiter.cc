@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "failure.h"
+#include "sabir/net/fiber.h"
 
 namespace sabir::models {
 namespace {
@@ -129,7 +130,13 @@ Result<Limiter::Permit> Limiter::acquire(std::int64_t tokens, Clock::time_point 
       leave();
       return fail(late(until - asked));
     }
-    changed_.wait_until(lock, wake);
+    if (net::Fiber::current() == nullptr) {
+      changed_.wait_until(lock, wake);
+      continue;
+    }
+    lock.unlock();
+    net::pause(std::clamp(std::chrono::ceil<std::chrono::milliseconds>(wake - now), std::chrono::milliseconds(1), std::chrono::milliseconds(20)));
+    lock.lock();
   }
 }
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <ctime>
 #include <random>
-#include <thread>
 
 #include "failure.h"
 #include "policy/estimate.h"
 #include "sabir/base/log.h"
+#include "sabir/net/fiber.h"
 #include "sabir/trace/span.h"
 
 namespace sabir::models {
@@ -233,7 +233,7 @@ class PolicyModel final : public Model {
       const auto until = Clock::now() + pause;
       while (Clock::now() < until) {
         if (call.is_cancelled()) return fail(ErrorCode::kCancelled, "the request to model '" + target.alias + "' was cancelled between two tries");
-        std::this_thread::sleep_for(std::min<Clock::duration>(until - Clock::now(), milliseconds(50)));
+        net::pause(std::max(milliseconds(1), std::min(milliseconds(50), std::chrono::duration_cast<milliseconds>(until - Clock::now()))));
       }
     }
   }

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <list>
 #include <mutex>
-#include <thread>
 
 #include "openai/chat.h"
 #include "openai/conversations.h"
@@ -11,6 +10,7 @@
 #include "openai/responses.h"
 #include "sabir/base/ids.h"
 #include "sabir/base/text.h"
+#include "sabir/net/fiber.h"
 #include "sabir/trace/span.h"
 
 namespace sabir::serve {
@@ -28,8 +28,11 @@ struct Target {
   bool is_assistant = false;
 };
 
-// One request under way: its answer, whole or as a stream, and the client that may leave. The work runs on a thread of its own and asks
-// nothing of the loop but the head of a stream that comes late.
+// A longer request is read elsewhere, lest the loop's other requests wait for it.
+constexpr std::size_t kMostReadOnLoop = std::size_t{32} << 10U;
+
+// One request under way: its answer, whole or as a stream, and the client that may leave. The work runs on a thread of its own, or in a
+// fiber, and asks nothing of the loop but the head of a stream that comes late.
 class Answering : public std::enable_shared_from_this<Answering> {
  public:
   Answering(App& app, std::shared_ptr<net::Exchange> exchange, Identity who) : app_(app), exchange_(std::move(exchange)), who_(std::move(who)) {
@@ -38,10 +41,16 @@ class Answering : public std::enable_shared_from_this<Answering> {
   ~Answering() {
     if (leave_) leave_();
   }
-  // What nobody waits for.
+  // What nobody waits for: done once it has been answered.
   void afterwards(std::function<void()> task) { afterwards_.push_back(std::move(task)); }
   void run_afterwards() {
-    for (const auto& task : std::exchange(afterwards_, {})) task();
+    auto tasks = std::exchange(afterwards_, {});
+    if (tasks.empty()) return;
+    auto run = [tasks = std::move(tasks)] {
+      for (const auto& task : tasks) task();
+    };
+    // It blocks; better that than that it is never done.
+    if (net::Fiber::current() == nullptr || !app_.elsewhere(run)) run();
   }
   // What is to be done when it has ended.
   void when_ended(std::function<void()> leave) { leave_ = std::move(leave); }
@@ -83,7 +92,7 @@ class Answering : public std::enable_shared_from_this<Answering> {
         exchange_->abort();
         return;
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      net::pause(std::chrono::milliseconds(20));
     }
   }
   void end() {
@@ -136,16 +145,17 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
 
   void add() {
     const auto self = shared_from_this();
-    const auto on = [&](const char* method, const char* pattern, void (OpenAi::*handler)(const std::shared_ptr<Answering>&)) {
-      app_.add(method, pattern, "model", [self, handler](std::shared_ptr<net::Exchange> exchange, const Identity& who) {
+    const auto on_request = [&](const char* method, const char* pattern, const std::function<void(OpenAi&, std::shared_ptr<Answering>)>& begin) {
+      app_.add(method, pattern, "model", [self, begin](std::shared_ptr<net::Exchange> exchange, const Identity& who) {
         auto answering = std::make_shared<Answering>(self->app_, std::move(exchange), who);
         self->remember(*answering);
-        const bool taken = self->app_.run([me = self.get(), handler, answering] {
-          const trace::Scope scope(answering->who().span);
-          (me->*handler)(answering);
-          answering->run_afterwards();
-        });
-        if (!taken) answering->refuse(Error(ErrorCode::kBusy, "too many requests run already", "Try again in a moment."));
+        begin(*self, std::move(answering));
+      });
+    };
+    const auto on = [&](const char* method, const char* pattern, void (OpenAi::*handler)(const std::shared_ptr<Answering>&)) {
+      on_request(method, pattern, [handler](OpenAi& me, std::shared_ptr<Answering> answering) {
+        auto& app = me.app_;
+        me.work(answering, [&app](std::function<void()> task) { return app.run(std::move(task)); }, [&me, handler, answering] { (me.*handler)(answering); });
       });
     };
     app_.refuse_as("/v1/", [](int status, std::string_view detail, std::string_view hint) {
@@ -154,7 +164,7 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     app_.at_close([self] { self->cancel_all(); });
     on("GET", "/v1/models", &OpenAi::list_models);
     on("GET", "/v1/models/{id...}", &OpenAi::get_model);
-    on("POST", "/v1/chat/completions", &OpenAi::chat);
+    on_request("POST", "/v1/chat/completions", [](OpenAi& me, std::shared_ptr<Answering> answering) { me.begin_chat(std::move(answering)); });
     on("POST", "/v1/responses", &OpenAi::respond);
     on("GET", "/v1/responses/{id}", &OpenAi::get_response);
     on("DELETE", "/v1/responses/{id}", &OpenAi::delete_response);
@@ -162,6 +172,16 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
   }
 
  private:
+  // Where `runs` has it done.
+  void work(const std::shared_ptr<Answering>& answering, const std::function<bool(std::function<void()>)>& runs, std::function<void()> task) {
+    const bool taken = runs([answering, task = std::move(task)] {
+      const trace::Scope scope(answering->who().span);
+      task();
+      answering->run_afterwards();
+    });
+    if (!taken) answering->refuse(Error(ErrorCode::kBusy, "too many requests run already", "Try again in a moment."));
+  }
+
   // What runs, so that closing need not wait for it.
   void remember(Answering& answering) {
     const std::lock_guard hold(mutex_);
@@ -198,12 +218,18 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     return out;
   }
 
+  bool is_assistant(const std::string& name) {
+    const auto registry = app_.registry();
+    const auto& all = registry->assistants();
+    return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
+  }
+
   Result<Target> target(const std::string& name) {
+    const auto& exposure = app_.project()->exposure;
+    if (is_assistant(name) && exposure.reaches(project::Door::kModel, "assistants/" + name)) return Target{name, true};
+    if (exposure.reaches(project::Door::kModel, "models/" + name) && app_.engine().has_model(name)) return Target{name, false};
     std::vector<std::string> names;
-    for (auto& one : targets()) {
-      if (one.name == name) return std::move(one);
-      names.push_back(one.name);
-    }
+    for (auto& one : targets()) names.push_back(std::move(one.name));
     std::string hint = did_you_mean(name, names);
     if (hint.empty()) hint = names.empty() ? "Nothing is exposed: name assistants and aliases under `expose: {model: […]}` in sabir.yml." : "There are: " + join(names, ", ") + ".";
     return fail(Error(ErrorCode::kNotFound, "The model '" + name + "' does not exist", std::move(hint)).with_data(R"({"param":"model"})"));
@@ -341,9 +367,27 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
 
   // ---- Chat Completions: the client keeps the conversation ----
 
-  void chat(const std::shared_ptr<Answering>& answering) {
-    auto body = body_of(*answering);
-    auto asked = body ? read_chat(*body) : Result<Asked>(openai_error(body));
+  static Result<Asked> chat_asked(Answering& answering) {
+    auto body = body_of(answering);
+    return body ? read_chat(*body) : Result<Asked>(openai_error(body));
+  }
+
+  // A model's answer that waits for its server alone needs no thread.
+  void begin_chat(std::shared_ptr<Answering> answering) {
+    if (answering->exchange().request().body.size() <= kMostReadOnLoop && answering->who().context.conversation.empty()) {
+      auto asked = std::make_shared<Result<Asked>>(chat_asked(*answering));
+      const bool on_loop = *asked && passes_on((*asked)->model);
+      return work(answering, [&](std::function<void()> task) { return on_loop ? app_.run_on_loop(std::move(task)) : app_.run(std::move(task)); },
+                  [this, answering, asked] { chat(answering, std::move(*asked)); });
+    }
+    work(answering, [&](std::function<void()> task) { return app_.run(std::move(task)); }, [this, answering] { chat(answering, chat_asked(*answering)); });
+  }
+
+  bool passes_on(const std::string& alias) {
+    return !is_assistant(alias) && app_.engine().completes_on_loop(alias);
+  }
+
+  void chat(const std::shared_ptr<Answering>& answering, Result<Asked> asked) {
     if (!asked) return answering->refuse(asked.error());
     auto found = target(asked->model);
     if (!found) return answering->refuse(found.error());

@@ -34,8 +34,8 @@ def test_listing_secrets_shows_no_value(monkeypatch):
     assert {"name": "openai_api_key", "source": "environment"} in list_secrets()
 
 
-def test_deploy_says_that_the_engine_cannot_do_it_yet(capfd):
+def test_deploy_has_to_be_told_of_an_environment_that_is_there(capfd):
     with pytest.raises(SystemExit) as ended:
-        deploy()
-    assert ended.value.code == 2
-    assert "deploy" in capfd.readouterr().err
+        deploy("nowhere")
+    assert ended.value.code == 1
+    assert "has no environment 'nowhere'" in capfd.readouterr().err

@@ -32,6 +32,9 @@ struct Definition {
 // How long one message may take: `max_seconds` (1..3600), or two minutes. Also for an assistant with a respond of its own.
 Result<std::chrono::milliseconds> max_time(const json::object& constants, const std::string& file);
 
+// `secrets`: names that the assistant's own code may read. Errors: kConfig at `file`.
+Result<std::vector<std::string>> declared_secrets(const json::object& constants, const std::string& file);
+
 // Reads `model`, `instructions` or `prompt`, `functions`, `parameters`, `max_steps` (1..100), `max_seconds` (1..3600) and
 // `history` (0..1000), `approve` ({"bank.refund": "amount > 100", "bank.close": true}); other constants are the file's own business. Errors: kConfig at `file` for a value of the wrong
 // kind, for both or neither of instructions and prompt, and for a name that is nearly one of these.

@@ -104,8 +104,8 @@ class Runner {
   // Goes on with a run of assistant `definition` that waited: what was approved is called, the model is told of the rest.
   Result<Answer> resume(const Definition& definition, const journal::Journal::Suspended& suspended, CallContext context, const Events& events,
                         std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
-  // The same from messages that ask already. They are no conversation: nothing is remembered.
-  Result<Answer> complete(const Definition& definition, json::array messages, CallContext context, const Events& events,
+  // `secrets` is Rendered::secrets. The same from messages that ask already. They are no conversation: nothing is remembered.
+  Result<Answer> complete(const Definition& definition, json::array messages, std::vector<std::string> secrets, CallContext context, const Events& events,
                           std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
 
  private:

@@ -148,6 +148,17 @@ sb_sha256* sb_sha256_new();
 void sb_sha256_update(sb_sha256* state, sb_str bytes);
 void sb_sha256_finish(sb_sha256* state, char out[64]);
 
+// ---- Archives ------------------------------------------------------------------------------------------------------
+// Each takes a JSON object and gives one: 0 = ok, 1 = *out is {"message"}.
+// A gzipped tar whose bytes depend on names, contents and the executable bit alone. {"out": PATH, "entries": [{"path", and one of
+// "source": PATH, "text" and "link": TARGET, "executable": bool}]}, in that order -> {"sha256": of the tar inside, "bytes"}.
+int sb_archive_write(sb_str request, sb_buf* out);
+// {"archive": PATH, "member": PATH} -> {"text"}: 64 MiB at most.
+int sb_archive_member(sb_str request, sb_buf* out);
+// {"archive": PATH, "folder": PATH, "most_bytes", "most_files"} -> {"sha256", "files"}. Refuses what would be written outside of the
+// folder, which must be empty, and every kind of entry but files, folders and links that stay inside.
+int sb_archive_unpack(sb_str request, sb_buf* out);
+
 // ---- JSON Web Tokens -----------------------------------------------------------------------------------------------
 // Checks `token` against a JWK set: signature (RS256 to ES384 and EdDSA; never a shared key), exp, nbf, and iss and aud, which must
 // be there, by `options`: {"issuer", "audience": […]}. 0 = *out has its claims; 1 = it is refused, *out is {"message"}; 2 = the same,

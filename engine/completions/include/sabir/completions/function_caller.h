@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sabir/base/error.h"
 
@@ -18,6 +19,8 @@ class FunctionCaller {
   virtual Result<std::string> call(const std::string& prompt, const std::string& address, std::string_view positional, std::string_view named) = 0;
   // Whether the project has such a function: a template that may not call it is told so.
   virtual bool has(const std::string& address) = 0;
+  // Whether the prompt may have a secret in it; `declared` is what its front matter grants. Errors: kNotGranted.
+  virtual Result<void> allow_secret(const std::string& prompt, const std::string& file, const std::string& name, const std::vector<std::string>& declared) = 0;
 };
 
 }  // namespace sabir::completions

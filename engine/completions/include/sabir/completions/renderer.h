@@ -53,6 +53,7 @@ struct Rendered {
                                      // Contents are trimmed, and messages without content left out.
   json::object front_matter;         // model, parameters, …; {} for plain templates
   std::optional<BudgetUse> budget;   // of a prompt with a budget
+  std::vector<std::string> secrets;  // names that stand in it as [secret:NAME]: whoever asks a model fills in their values
   std::vector<PromptSource> sources; // its own file first; of an observed rendering alone
 };
 

@@ -38,6 +38,9 @@ struct Request {
   std::shared_ptr<std::atomic<bool>> cancelled;  // may be null; polled at least every 100 ms
   // How old an answer to the same question may be that is given again; 0 = it is asked anew. Nothing = as the configuration says.
   std::optional<std::chrono::milliseconds> cache;
+  // Names that stand in the messages as [secret:NAME]; their values are filled in where the request leaves the engine, and taken
+  // out of the answer.
+  std::vector<std::string> secrets;
   Caller caller;
   // Takes what whoever asks need not wait for, and runs it once the answer has left; empty = it is done before that.
   std::function<void(std::function<void()>)> afterwards;

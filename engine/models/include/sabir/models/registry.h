@@ -53,6 +53,7 @@ struct ModelInfo {
   std::string model;                    // the name that its provider knows; "" where it has none
   json::object parameters;              // those of the configuration
   std::optional<Switch> switched;
+  bool network_alone = false;           // an answer waits for its server and for nothing else: no budget, no cache
 };
 
 class Models {
@@ -69,6 +70,8 @@ class Models {
   Result<std::shared_ptr<Model>> get(const std::string& alias = {}) const;
   // What get() of the same alias would give. Errors: as get().
   Result<ModelInfo> info(const std::string& alias = {}) const;
+  bool has(const std::string& alias) const { return models_.contains(alias); }
+  bool network_alone(const std::string& alias) const;  // as ModelInfo has it; false where there is no such model
   std::vector<ModelInfo> list() const;
   // What so many tokens of a model cost, by the name that its provider knows; nothing where its price is not known.
   std::optional<double> cost_usd(const std::string& model, const Usage& usage) const;
@@ -77,13 +80,16 @@ class Models {
  private:
   struct Entry {
     std::shared_ptr<Model> model;
+    std::string description;
     std::string provider;
     std::string secret;
     std::vector<std::string> fallbacks;
     std::string name;
     json::object parameters;
     std::optional<Switch> switched;
+    bool network_alone = false;
   };
+  ModelInfo info_of(const std::string& alias, const Entry& entry) const;
   std::map<std::string, Entry> models_;
   std::string default_;
   std::string override_;

@@ -176,6 +176,9 @@ bool hidden_in_sandbox_config(std::string_view name);
 // Walks up from `start` to the folder that has sabir.yml. Errors: kNoProject (names `sabir new`).
 Result<std::filesystem::path> find_root(const std::filesystem::path& start);
 
+// Lower-case letters, digits, '-' and '_', a letter first, at most 32.
+bool is_environment_name(std::string_view name);
+
 // Reads sabir.yml and walks functions/, assistants/ and memory/. A language folder's files with one of the language's
 // extensions are sources; tests, `_…`, `.…`, `test_*` and `*_test.*` are not. With no `languages` every file counts as
 // a source and no folder as unsupported. Errors: kNoProject, kConfig with file:line:column, kLimit above 10,000 sources.
@@ -199,9 +202,16 @@ std::optional<std::int64_t> parse_span_ms(std::string_view text);
 // "512MB", "1.5GB", "64KB" (powers of 1024) or a bare number of bytes; nullopt for anything else and below 1 MB.
 std::optional<std::uint64_t> parse_bytes(std::string_view text);
 
-// JSON Pointer -> (line, column), 1-based; a member's position is its key's. What an alias or a merge brought in has the
-// position of the entry that brought it.
-using Positions = std::map<std::string, std::pair<int, int>>;
+struct Position {
+  int line = 0;    // 1-based
+  int column = 0;
+  std::shared_ptr<const std::string> file = nullptr;  // where it is another than the one that is read: an overlay
+  std::vector<std::string> variables = {};            // of the environment that are filled in: "NAME", or "NAME:-" where its default is
+};
+
+// JSON Pointer -> position; a member's is its key's. What an alias or a merge brought in has the position of the entry
+// that brought it.
+using Positions = std::map<std::string, Position>;
 
 // One YAML document as JSON: quoted scalars are strings, plain ones follow YAML 1.2's core schema, and ${NAME} or
 // ${NAME:-default} is filled in from the process's environment before a plain scalar's type is decided ($${ is a literal
@@ -215,6 +225,10 @@ Result<json::value> read_yaml(const std::filesystem::path& path, Positions* posi
 
 // (line, column) of `pointer` or of its nearest ancestor that has one; (0, 0) when there is none.
 std::pair<int, int> position_of(const Positions& positions, std::string pointer);
+// The error there, in `file` where the position names no other.
+Error at_position(Error error, const Positions& positions, const std::string& pointer, const std::string& file);
+// A key as a token of a JSON Pointer: "a/b" -> "a~1b".
+std::string escape_pointer(std::string_view key);
 
 // Refuses keys outside `known` (same depth) with the nearest one, at its position in `file`. `pointer` is the object's
 // own: "" for the document, "/pools" for its member.

@@ -143,6 +143,8 @@ class Engine {
   net::Loop& loop();
   // As last read, of a listening engine; project() is what it was opened with.
   std::shared_ptr<const project::Project> current_project() const;
+  // What of the configuration could not be read since it was saved; what was good before holds. From any thread.
+  std::vector<Error> configuration_problems() const;
   // Reads everything again, as if all files had been saved; `reloaded` tells of it.
   void reload();
 
@@ -190,6 +192,9 @@ class Engine {
   completions::Tokens tokens_of(const std::string& alias);
   // The models of config/openai_config.yml, as they stand now.
   Result<std::vector<models::ModelInfo>> models();
+  bool has_model(const std::string& alias);
+  // Whether complete() of an alias waits for its server alone, so that a fiber of the loop may call it with `afterwards`.
+  bool completes_on_loop(const std::string& alias);
   // From now on, in every engine of the project, `alias` stands for the model `model` of its provider; "" = as the
   // configuration says. Errors: kNotFound, kInvalidArguments, the store's.
   Result<models::Switch> use_model(const std::string& alias, const std::string& model, const std::string& who);

@@ -32,6 +32,9 @@ std::string variable_name(std::string_view name);
 // "YOUR_OPENAI_API_KEY" and the like: a value that stands for "fill me in".
 bool is_placeholder(std::string_view value);
 
+// Where the next ${secret:NAME} begins at or after `from`; npos where there is none. $${secret: stands for its own text.
+std::size_t find_reference(std::string_view text, std::size_t from = 0);
+
 class Secrets {
  public:
   // `root` is the project's root.
@@ -43,6 +46,8 @@ class Secrets {
   // Errors: kSecretMissing (says where to put it), kInvalidArguments for a bad name, kConfig for a file that is readable
   // by others, tracked by git, no regular file, or not a JSON object of strings; a place's own (kUnavailable, kTimeout, kNotGranted).
   Result<std::string> resolve(const std::string& name) const;
+  // A text of a configuration file with its ${secret:NAME} filled in. Errors: as resolve().
+  Result<std::string> fill_in(std::string_view text) const;
   // Whether resolve() may have to wait for a program or another machine.
   bool may_wait() const;
   // What other machines said is forgotten: the next resolve() asks again.

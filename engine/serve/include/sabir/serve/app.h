@@ -58,6 +58,8 @@ class App {
   virtual bool elsewhere(std::function<void()> work) = 0;
   // The same for what may take minutes, such as a model's answer.
   virtual bool run(std::function<void()> work) = 0;
+  // The same for what waits for the network alone, without a thread for each: as a fiber of the loop. On the loop.
+  virtual bool run_on_loop(std::function<void()> work) = 0;
   // Called when the server is about to wait for that: it should come to its end. On the loop.
   virtual void at_close(std::function<void()> task) = 0;
   // How a protocol writes what is refused before its handlers see it, of paths that begin so. Until the server is open.

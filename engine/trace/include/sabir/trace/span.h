@@ -93,7 +93,7 @@ json::object attributes_json(const Span& span);
 // [{"name", "at_us" (since the span began), "attributes"}]
 json::array events_json(const Span& span);
 
-// The span that this thread works for, while a Scope is there: what is asked of models, memory and prompts in between becomes
+// The span that this thread or fiber works for, while a Scope is there: what is asked of models, memory and prompts in between becomes
 // its child. Scopes nest.
 class Scope {
  public:
@@ -105,9 +105,12 @@ class Scope {
   ~Scope();
 
  private:
+  friend SpanContext current();
+  friend Span* current_span();
   Scope(const SpanContext& context, Span* span);
-  SpanContext before_;
-  Span* span_before_;
+  const SpanContext context_;
+  Span* const span_;
+  const void* const before_;
 };
 
 SpanContext current();
