@@ -198,6 +198,8 @@ int run(int argc, char** argv) {
   add_secret_commands(app, globals);
   add_ci_commands(app, globals);
   add_recording_commands(app, globals);
+  add_parity_command(app, globals);
+  add_eval_command(app, globals);
   add_mcp_command(app, globals);
   if (!first.empty() && first.front() != '-') {
     const auto& names = app.subcommand_names();

@@ -81,6 +81,8 @@ void add_trace_command(Command& app, Globals& globals);       // trace
 void add_config_commands(Command& app, Globals& globals);     // config show | schema | reference
 void add_secret_commands(Command& app, Globals& globals);     // secrets list | get | set | rm
 void add_ci_commands(Command& app, Globals& globals);         // ci init | run | hook
+void add_parity_command(Command& app, Globals& globals);      // parity
+void add_eval_command(Command& app, Globals& globals);        // eval, eval diff
 void add_mcp_command(Command& app, Globals& globals);         // mcp
 // mcp servers | trust | login | logout | add; `taken` becomes true where one of them has run.
 void add_mcp_server_commands(Command& command, Globals& globals, const std::shared_ptr<bool>& taken);

@@ -24,6 +24,8 @@ std::string help_page() {
   page += "  check                  say what is wrong, and what is untested or unused, without running anything\n";
   page += "  test [PATH]            run every language's own tests, with one summary\n";
   page += "  graph [NODE]           what depends on what, and which tests a change reaches\n";
+  page += "  parity [NAME]          functions of one name in several languages: do they agree?\n";
+  page += "  eval [NAME]            assistants and prompts over tables of cases (also: diff, runs)\n";
   page += "  recordings list        recorded answers for tests (also: show, prune, refresh)\n";
   page += "  model list             models here and the project's aliases (also: pull, rm, find, use)\n";
   page += "  usage                  what calls of models took: tokens and money, by day, user, model, …\n";

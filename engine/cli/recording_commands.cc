@@ -57,12 +57,12 @@ Result<Loaded> load(const fs::path& path, const fs::path& root, bool absent_too 
   return out;
 }
 
-// The files that `words` name, folders with all that is in them; without words, those of tests/recordings.
+// The files that `words` name, folders with all that is in them; without words, those of tests and evals.
 Result<std::vector<fs::path>> files_of(const std::vector<std::string>& words, const fs::path& root) {
   std::vector<fs::path> out;
   std::vector<fs::path> places;
   for (const auto& word : words) places.push_back(recordings::recording_path(word, root));
-  if (words.empty()) places.push_back(root / recordings::kFolder);
+  if (words.empty()) places = {root / recordings::kFolder, root / recordings::kEvalFolder};
   for (const auto& place : places) {
     std::error_code ec;
     if (!fs::is_directory(place, ec)) {
@@ -80,11 +80,11 @@ Result<std::vector<fs::path>> files_of(const std::vector<std::string>& words, co
   return out;
 }
 
-// The recordings below `words`, or tests/recordings, that are not there and were asked for in the last replays.
+// The recordings below `words`, or of tests and evals, that are not there and were asked for in the last replays.
 std::vector<fs::path> absent_files(const std::vector<std::string>& words, const fs::path& root) {
   std::vector<fs::path> places;
   for (const auto& word : words) places.push_back(recordings::recording_path(word, root));
-  if (words.empty()) places.push_back(root / recordings::kFolder);
+  if (words.empty()) places = {root / recordings::kFolder, root / recordings::kEvalFolder};
   std::vector<fs::path> out;
   std::error_code ec;
   for (fs::directory_iterator it(root / ".sabir" / "replays", ec), end; !ec && it != end; it.increment(ec)) {
@@ -427,7 +427,7 @@ void add_recording_commands(Command& app, Globals& globals) {
   auto* const group = app.add_subcommand("recordings", "Recorded answers of models and functions.");
   group->require_subcommand();
 
-  auto* const listing = group->add_subcommand("list", "The recordings of tests/recordings/.");
+  auto* const listing = group->add_subcommand("list", "The recordings of tests and evals.");
   add_common(*listing, globals);
   listing->callback([&globals] { list(globals); });
 

@@ -25,11 +25,19 @@ bool has_recording(const SessionOptions& options) {
          set("SABIR_STATE_DIR");
 }
 
-Result<std::unique_ptr<runtime::Engine>> open_with(const SessionOptions& options, bool live, EngineHooks hooks) {
+struct Apart {
+  std::filesystem::path store;
+  recordings::Choice recording;
+};
+
+Result<std::unique_ptr<runtime::Engine>> open_with(const SessionOptions& options, bool live, EngineHooks hooks, const Apart* apart = nullptr) {
   auto root = project::find_root(options.directory.empty() ? std::filesystem::current_path() : options.directory);
   if (!root) return fail(std::move(root.error()));
   runtime::EngineOptions engine;
-  if (!live) {
+  if (apart != nullptr) {
+    engine.store = apart->store;
+    engine.recording = apart->recording;
+  } else if (!live) {
     auto choice = recording_choice(options, *root);
     if (!choice) return fail(std::move(choice.error()));
     engine.recording = std::move(*choice);
@@ -74,6 +82,24 @@ Result<std::unique_ptr<runtime::Engine>> open_engine(const SessionOptions& optio
 }
 
 Result<std::unique_ptr<runtime::Engine>> open_live_engine(const SessionOptions& options) { return open_with(options, true, {}); }
+
+Result<std::unique_ptr<runtime::Engine>> open_engine_apart(const SessionOptions& options, const std::filesystem::path& store, recordings::Choice recording) {
+  const Apart apart{store, std::move(recording)};
+  return open_with(options, false, {}, &apart);
+}
+
+Result<ThrownAway> ThrownAway::make() {
+  std::error_code ec;
+  const auto folder = std::filesystem::temp_directory_path(ec);
+  std::string path = ((ec ? std::filesystem::path("/tmp") : folder) / "sabir-store-XXXXXX").string();
+  if (::mkdtemp(path.data()) == nullptr) return fail(ErrorCode::kIo, "cannot make a folder for a store: " + path + ": " + std::strerror(errno), "Set TMPDIR to a folder that can be written to.");
+  return ThrownAway(path);
+}
+
+ThrownAway::~ThrownAway() {
+  std::error_code ec;
+  if (!path_.empty()) std::filesystem::remove_all(path_, ec);
+}
 
 Result<std::unique_ptr<Session>> Session::join(const SessionOptions& options) {
   if (!options.engine.url.empty()) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "remote_engine.h"
 #include "sabir/base/context.h"
@@ -81,6 +82,25 @@ Result<recordings::Choice> recording_choice(const SessionOptions& options, const
 
 // The same with live models, whatever the environment says of recordings.
 Result<std::unique_ptr<runtime::Engine>> open_live_engine(const SessionOptions& options);
+
+// An engine that shares the project and not what it keeps: its store is another, and what it records or replays is `recording`,
+// whatever the command line and the environment say.
+Result<std::unique_ptr<runtime::Engine>> open_engine_apart(const SessionOptions& options, const std::filesystem::path& store, recordings::Choice recording = {});
+
+// A folder for such a store, which goes with it.
+class ThrownAway {
+ public:
+  // Errors: kIo.
+  static Result<ThrownAway> make();
+  ThrownAway(ThrownAway&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ThrownAway& operator=(ThrownAway&&) = delete;
+  ~ThrownAway();
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  explicit ThrownAway(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;
+};
 
 // What is heard of an engine in this process; as runtime::EngineOptions has them.
 struct EngineHooks {

@@ -162,6 +162,20 @@ Result<std::shared_ptr<Player>> Recordings::player() {
   return player;
 }
 
+std::vector<Entry> Recordings::so_far() {
+  if (const auto recording_now = recorder()) return recording_now->recording().entries;
+  const auto replaying = player();
+  std::vector<Entry> out;
+  if (!replaying || !*replaying) return out;
+  for (const auto i : (*replaying)->report().used) out.push_back((*replaying)->recording().entries[i]);
+  return out;
+}
+
+std::vector<Miss> Recordings::missed() {
+  const auto replaying = player();
+  return replaying && *replaying ? (*replaying)->report().missed : std::vector<Miss>();
+}
+
 std::string Recordings::fingerprint_of(const json::object& variables) const { return fingerprint(canonical_json(scrubber_.object(variables))); }
 
 void Recordings::flush(bool last) {

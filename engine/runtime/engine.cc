@@ -43,14 +43,14 @@ fs::path published_file(const fs::path& root, const std::string& environment) {
 Engine::State::State(EngineOptions o)
     : options(std::move(o)),
       memory([this]() -> Result<std::unique_ptr<memory::Memory>> {
-        auto opened = memory::open_sqlite(project->state_dir());
+        auto opened = memory::open_sqlite(store_dir());
         if (!opened) return opened;
         return traced(std::move(*opened));
       }),
       journal([this]() -> Result<std::unique_ptr<journal::Journal>> {
         std::error_code ec;
-        fs::create_directories(project->state_dir(), ec);
-        return journal::Journal::open(project->state_dir());
+        fs::create_directories(store_dir(), ec);
+        return journal::Journal::open(store_dir());
       }) {}
 
 Engine::State::~State() {
@@ -146,7 +146,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   auto kept = project::read_secret_settings(s.project->root, s.project->environment, s.project->name);
   if (!kept) return fail(std::move(kept.error()));
   s.secrets = std::make_shared<secrets::Secrets>(s.project->root, std::move(*kept));
-  s.answers = std::make_shared<models::AnswerCache>(s.project->state_dir(), [state = &s](std::string_view text) {
+  s.answers = std::make_shared<models::AnswerCache>(s.store_dir(), [state = &s](std::string_view text) {
     // What a secret is must be known before it is seen.
     state->learn_secrets();
     return state->secrets->redactor()->redact(text) != text;

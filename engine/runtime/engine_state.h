@@ -149,6 +149,9 @@ struct Engine::State : functions::EffectLog {
   void take_disabled(functions::DisabledFunctions::ByAddress now);
   void look_for_disabled();
 
+  // Where memory, the journal and kept answers lie.
+  std::filesystem::path store_dir() const { return options.store.empty() ? project->state_dir() : options.store; }
+
   // Recordings (recording.cc).
   Result<void> open_recordings();
   // The redactor learns each secret that the project names, as far as it is new. Any thread.

@@ -75,6 +75,19 @@ std::shared_ptr<const secrets::Redactor> Engine::redactor() {
   return state_->secrets->redactor();
 }
 
+void Engine::use_recording(const std::string& name) {
+  if (state_->recordings) state_->recordings->use(name);
+}
+
+std::vector<recordings::Entry> Engine::recorded() { return state_->recordings ? state_->recordings->so_far() : std::vector<recordings::Entry>(); }
+
+std::vector<recordings::Miss> Engine::missed() { return state_->recordings ? state_->recordings->missed() : std::vector<recordings::Miss>(); }
+
+std::optional<double> Engine::cost_usd(const std::string& model, const models::Usage& usage) {
+  auto all = state_->load_models();
+  return all ? (*all)->cost_usd(model, usage) : std::nullopt;
+}
+
 Result<void> Engine::State::open_recordings() {
   if (options.recording.mode == recordings::Mode::kOff) return {};
   recordings = std::make_unique<recordings::Recordings>(options.recording, project->root, chosen_model(), secrets->redactor(), [this] { flush_soon(); },

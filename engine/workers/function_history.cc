@@ -57,7 +57,8 @@ std::optional<Error> FunctionHistory::refusal(const std::string& address) const 
   return Error(ErrorCode::kWorkerCrashed,
                address + " is left alone: it ended its " + language_ + " worker " + std::to_string(crash->second.in_a_row) +
                    " times in a row; the last one " + crash->second.last,
-               "It can be called again in " + std::to_string(left + 1) + " s.");
+               "It can be called again in " + std::to_string(left + 1) + " s.")
+      .with_data("{\"retry_after_ms\":" + std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(crash->second.until - now).count() + 1) + "}");
 }
 
 std::vector<std::string> FunctionHistory::refused() const {

@@ -4,38 +4,14 @@ import base64
 import json
 import re
 import shutil
-import socket
-import subprocess
 import sys
 import urllib.parse
-import urllib.request
 
 import pytest
-from harness import ROOT, write
+from harness import write
+from openai_stand_in import KEY, Listener, Server
 
-KEY = {"OPENAI_API_KEY": "sk-test-0123456789"}
 QUESTION = "What time is it?"
-
-
-class Server:
-    """The stand-in for OpenAI, until stop()."""
-
-    def __init__(self):
-        self.process = subprocess.Popen([sys.executable, str(ROOT / "tests/stand_ins/openai_server.py")], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline().split()[1])
-        self.url = "http://127.0.0.1:%d" % self.port
-
-    def asked(self, scenario="key"):
-        with urllib.request.urlopen(self.url + "/requests/" + scenario, timeout=10) as answer:
-            return json.load(answer)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.stdin.close()
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
 
 
 @pytest.fixture
@@ -45,26 +21,9 @@ def server():
     made.stop()
 
 
-class Listener:
-    """Takes the place of a server that is gone, and sees whether anybody still connects."""
-
-    def __init__(self, port):
-        self.socket = socket.create_server(("127.0.0.1", port))
-        self.socket.setblocking(False)
-
-    def connections(self):
-        count = 0
-        while True:
-            try:
-                self.socket.accept()[0].close()
-                count += 1
-            except BlockingIOError:
-                self.socket.close()
-                return count
-
-
 def use_server(project, server, scenario="key"):
     """The project asks the stand-in; its functions say on the disk that they ran."""
+    shutil.rmtree(project / "tests/evals", ignore_errors=True)  # whose recordings are not these
     write(project / "config/openai_config.yml", "default: server\nmodels:\n  server: {provider: openai, api: chat, model: stand-in, "
           "base_url: %s/%s/v1, key: openai_api_key, retries: 0, parameters: {temperature: 0}}\n"
           "  scripted: {provider: scripted, script: tests/scripted_replies.json}\n" % (server.url, scenario))

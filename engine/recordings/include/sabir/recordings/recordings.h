@@ -17,6 +17,7 @@
 namespace sabir::recordings {
 
 inline constexpr const char* kFolder = "tests/recordings";
+inline constexpr const char* kEvalFolder = "tests/evals/recordings";  // those of evals
 
 enum class Mode { kOff, kRecord, kReplay };
 
@@ -60,6 +61,10 @@ class Recordings {
   // Null when this does not replay, or nothing is there and need not be. Errors: kRecordingMissing; kConfig, kStoreNewer, kIo.
   Result<std::shared_ptr<Player>> player();
   const std::shared_ptr<Prompts>& prompts() const { return prompts_; }
+  // What has been asked under the present name so far: recorded, or answered from the recording.
+  std::vector<Entry> so_far();
+  // What has been asked under it and was not there, whatever became of the error.
+  std::vector<Miss> missed();
   // A fingerprint of what a prompt was given.
   std::string fingerprint_of(const json::object& variables) const;
   // Writes what is new; with `last`, all. Errors go to the log.

@@ -69,6 +69,7 @@ struct EngineOptions {
   std::function<void(const ReloadReport&)> reloaded;
   std::function<void(const functions::Failure&)> failed;  // as functions::Setup has it
   recordings::Choice recording;     // what to record or replay
+  std::filesystem::path store;      // where memory, the journal and kept answers lie; "" = the project's own. Not of an engine that listens
   std::string traceparent;          // of what calls this engine's own methods; "" = they begin traces
 };
 
@@ -169,6 +170,15 @@ class Engine {
   Result<json::object> complete_prompt(const PromptRequest& asked, const CallContext& context, const RunEvents& events,
                                        std::shared_ptr<std::atomic<bool>> cancelled = nullptr);
   Result<models::Reply> complete(const std::string& alias, const models::Request& request, const models::OnEvent& on_event);
+
+  // From now on what is asked belongs to a recording of this name, where a folder of them is recorded or replayed.
+  void use_recording(const std::string& name);
+  // What has been asked under that name so far; empty without recordings.
+  std::vector<recordings::Entry> recorded();
+  // What a replay was asked under it and had no answer to.
+  std::vector<recordings::Miss> missed();
+  // What so many tokens of a model cost, by the name that its provider knows; nothing where its price is not known.
+  std::optional<double> cost_usd(const std::string& model, const models::Usage& usage);
 
   Result<models::Embeddings> embed(const std::string& alias, const models::EmbedRequest& request);
 
