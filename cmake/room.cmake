@@ -12,7 +12,7 @@ include(GoogleTest)
 
 # The floor of every room, ground floor first. A room may depend on lower floors only.
 function(sabir_floor_of room out)
-  set(floors "base bridge" "store net process protocol trace terminal" "secrets schema journal" "project" "languages memory workers mcp telemetry"
+  set(floors "base bridge" "store net process protocol trace terminal" "aws" "secrets schema journal" "project" "languages memory workers mcp telemetry"
       "functions completions models adapter peers" "assistants recordings" "runtime" "serve deploy testing evals conformance" "cli")
   set(index 0)
   foreach(floor IN LISTS floors)

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "aws/credentials.h"
 #include "place.h"
+#include "sabir/aws/credentials.h"
 #include "sabir/secrets/dotenv.h"
 #include "sabir/secrets/scan.h"
 
@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = sabir::secrets::parse_dotenv(written, "f");
     if (!again || *again != *read) std::abort();
   }
-  (void)sabir::secrets::aws::parse_profiles(text);
+  (void)sabir::aws::parse_profiles(text);
   if (const auto kept = sabir::secrets::parse_values(text, "f")) {
     const auto again = sabir::secrets::parse_values(sabir::secrets::values_text(*kept), "f");
     if (!again || *again != *kept) std::abort();

@@ -1,5 +1,5 @@
 //! The engine's Rust part behind the C ABI of `engine/bridge/include/sabir/bridge/bridge.h`: JSON Schema, source parsing,
-//! Jinja2, tokens, JUnit XML, SHA-256, archives and JSON Web Tokens. SQLite is compiled in and used from C++ through its own header.
+//! Jinja2, tokens, XML, SHA-256, archives and JSON Web Tokens. SQLite is compiled in and used from C++ through its own header.
 //!
 //! Nothing here unwinds into C++: every entry point runs inside [`guard`], which turns a panic into a value.
 
@@ -15,6 +15,7 @@ mod schema;
 mod templates;
 mod tokens;
 mod tree;
+mod xml;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};

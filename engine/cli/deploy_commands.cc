@@ -1,4 +1,4 @@
-// sabir deploy plan | apply | status | logs | rollback | destroy | diff | bundle, and sabir deploy ENVIRONMENT.
+// sabir deploy init | plan | apply | status | logs | rollback | destroy | diff | bundle, and sabir deploy ENVIRONMENT.
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "command.h"
+#include "deploy_init.h"
 #include "resources.h"
 #include "sabir/base/file.h"
 #include "sabir/base/text.h"
@@ -508,6 +509,7 @@ void add_deploy_commands(Command& app, Globals& globals) {
   returning->add_option("--to", words->to, "a release by its name, such as r4");
   changing(*returning);
   changing(*add("destroy", "Take away what apply made; the project's state and the ledger stay.", destroy));
+  add_deploy_init(*deploying, globals, done);
   add("diff", "Show what differs between what is deployed in two environments.", diff)->add_option("ENVIRONMENTS", words->both, "two of them");
   add("bundle", "Make the archive that would be deployed: the same tree gives the same bytes.", bundle)->add_option("-o,--output", words->output, "the file (default: .sabir/bundle.tar.gz)");
 }

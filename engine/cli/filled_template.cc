@@ -25,7 +25,7 @@ Result<std::string> FilledTemplates::render(const std::string& name, const std::
 }
 
 const std::vector<std::string>& ci_steps() {
-  static const std::vector<std::string> steps{"sabir setup", "sabir check", "sabir secrets scan", "sabir test --junit .sabir/junit.xml"};
+  static const std::vector<std::string> steps{"sabir setup", "sabir check", "sabir secrets scan", "sabir test --affected --junit .sabir/junit.xml"};
   return steps;
 }
 

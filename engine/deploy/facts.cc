@@ -8,7 +8,7 @@
 #include "sabir/base/text.h"
 #include "sabir/process/spawn.h"
 #include "sabir/project/config_values.h"
-#include "sabir/secrets/grants.h"
+#include "sabir/project/secret_names.h"
 
 namespace sabir::deploy {
 namespace {
@@ -92,15 +92,6 @@ std::string field(const json::value& value, std::string_view key) {
   return !one ? "" : one->is_string() ? std::string(one->get_string()) : compact_json(*one);
 }
 
-void add_secrets_of(std::string_view text, std::set<std::string>& out) {
-  constexpr std::string_view kBegin = "${secret:";
-  for (auto at = text.find(kBegin); at != std::string_view::npos; at = text.find(kBegin, at + 1)) {
-    const auto end = text.find('}', at);
-    if (end == std::string_view::npos) return;
-    out.emplace(text.substr(at + kBegin.size(), end - at - kBegin.size()));
-  }
-}
-
 }  // namespace
 
 Result<json::object> facts_of(const FactSources& sources) {
@@ -175,22 +166,11 @@ json::array to_json(const std::vector<Difference>& list) {
 }
 
 Result<std::vector<std::string>> secret_names_of(const project::Project& project, const functions::Registry& registry) {
+  auto named = project::secret_names(project.root, project.environment);
+  if (!named) return fail(std::move(named.error()));
   std::set<std::string> out;
-  auto grants = project::read_yaml(project.root / "config/grants.yml");
-  if (!grants && grants.error().code != ErrorCode::kNotFound) return fail(std::move(grants.error()));
-  if (grants && grants->is_object()) {
-    auto read = secrets::Grants::from_config(grants->get_object());
-    if (!read) return fail(std::move(read.error()));
-    for (const auto& name : read->names()) out.insert(name);
-  }
+  for (const auto& [name, files] : *named) out.insert(name);
   for (const auto& one : registry.functions()) out.insert(one.schema.secrets.begin(), one.schema.secrets.end());
-  auto values = project::config_values(project.root, project.environment);
-  if (!values) return fail(std::move(values.error()));
-  for (const auto& one : *values) {
-    add_secrets_of(one.value, out);
-    // A provider's key is named there.
-    if (one.key.starts_with("openai_config.yml: ") && one.key.ends_with(".key") && one.value.size() > 2 && one.value.front() == '"') out.insert(one.value.substr(1, one.value.size() - 2));
-  }
   return std::vector<std::string>(out.begin(), out.end());
 }
 

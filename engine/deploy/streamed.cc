@@ -27,7 +27,7 @@ Result<Pipe> make_pipe() {
 
 }  // namespace
 
-Result<process::ExitStatus> run_streamed(process::SpawnSpec spec, std::chrono::milliseconds timeout, const Say& say, std::string* output) {
+Result<process::ExitStatus> run_streamed(process::SpawnSpec spec, std::chrono::milliseconds timeout, const Say& say, std::string* output, const std::function<bool()>& stop) {
   auto lines = make_pipe();
   if (!lines) return fail(std::move(lines.error()));
   Pipe whole;
@@ -54,13 +54,21 @@ Result<process::ExitStatus> run_streamed(process::SpawnSpec spec, std::chrono::m
   while (lines->read || whole.read) {
     std::array<pollfd, 3> watched{{{lines->read ? lines->read.get() : -1, POLLIN, 0}, {whole.read ? whole.read.get() : -1, POLLIN, 0}, {ended ? -1 : child->pidfd(), POLLIN, 0}}};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
+    if (stop && stop()) {
+      child->signal_group(SIGTERM);
+      if (!child->wait(std::chrono::seconds(5))) {
+        child->signal_group(SIGKILL);
+        (void)child->wait(std::chrono::seconds(5));
+      }
+      return process::ExitStatus{};
+    }
     if (left <= 0) {
       child->signal_group(SIGKILL);
       (void)child->wait(std::chrono::seconds(5));
       return fail(ErrorCode::kTimeout, name + " took more than " + std::to_string(timeout.count() / 1000) + " s, and was killed");
     }
     // What the program left running may keep the pipes open: its own end is what counts.
-    const int got = ::poll(watched.data(), watched.size(), ended ? 0 : static_cast<int>(std::min<long long>(left, 1000)));
+    const int got = ::poll(watched.data(), watched.size(), ended ? 0 : static_cast<int>(std::min<long long>(left, stop ? 200 : 1000)));
     if (got < 0 && errno != EINTR) break;
     if (ended && got <= 0) break;
     if ((watched[2].revents & POLLIN) != 0) ended = true;

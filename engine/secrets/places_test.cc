@@ -1,7 +1,5 @@
 #include <gmock/gmock.h>
 
-#include "aws/credentials.h"
-#include "aws/signature.h"
 #include "sabir/secrets/dotenv.h"
 #include "sabir/secrets/scan.h"
 
@@ -11,21 +9,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
-
-// As botocore signs it: tests/aws compares more of them, byte for byte.
-TEST(AwsSignature, IsWhatBotocoreMakes) {
-  const aws::Unsigned request{"POST", "secretsmanager.eu-central-1.amazonaws.com", "/",
-                              {{"content-type", "application/x-amz-json-1.1"}, {"x-amz-target", "secretsmanager.GetSecretValue"}}, R"({"SecretId":"shop/staging/key"})"};
-  const auto headers = aws::sign(request, {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", ""}, "eu-central-1", "secretsmanager", 1795000000);
-  EXPECT_EQ(headers.back().second, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261118/eu-central-1/secretsmanager/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=0d415a7bdfc5adbf2a1e1666dc15f865cd3473117e74f1f222677f7ef01c91fb");
-}
-
-TEST(AwsProfiles, AreSectionsOfKeys) {
-  const auto profiles = aws::parse_profiles("# comment\n[default]\nregion = eu-west-1\n[profile work]\naws_access_key_id=A\naws_secret_access_key = b = c\ns3 =\n  nested = x\n[broken\nk = v\n");
-  EXPECT_EQ(profiles.at("default").at("region"), "eu-west-1");
-  EXPECT_EQ(profiles.at("work").at("aws_secret_access_key"), "b = c");
-  EXPECT_FALSE(profiles.at("work").contains("nested"));
-}
 
 TEST(Dotenv, ReadsWhatItWrites) {
   for (const std::string value : {"plain", "two words", "a\"b\\c$d`e'f", "lines\nof\ntext", "", " edges ", "#hash", "\xc3\xa9"}) {

@@ -1,20 +1,12 @@
 """Secrets in AWS Secrets Manager: moto's server answers, and in front of it every request's signature is made again by botocore."""
-import os
-import socket
-import subprocess
-import sys
-import threading
 import time
-import urllib.error
-import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import aws_front
 import pytest
-from harness import ROOT, write
+from aws_front import KEYS
+from harness import write
 
-PACKAGES = ROOT / "build" / "oracles" / "aws"
-pytestmark = pytest.mark.skipif(not (PACKAGES / "installed.txt").exists(), reason="moto and botocore are installed where CI=true script/setup ran")
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIACHECK", "AWS_SECRET_ACCESS_KEY": "signing/key+1", "AWS_SESSION_TOKEN": "session//token==", "AWS_EC2_METADATA_DISABLED": "true"}
+pytestmark = pytest.mark.skipif(not aws_front.is_installed(), reason="moto and botocore are installed where CI=true script/setup ran")
 
 
 def group_of(item):
@@ -23,107 +15,20 @@ def group_of(item):
 
 @pytest.fixture(scope="module", autouse=True)
 def packages():
-    sys.path.insert(0, str(PACKAGES))
-    os.environ.setdefault("AWS_ACCESS_KEY_ID", "moto")
-    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "moto")
-    yield
-    sys.path.remove(str(PACKAGES))
+    with aws_front.packages():
+        yield
 
 
 @pytest.fixture(scope="module")
 def moto():
-    """In a process of its own: its Jinja2 is not the one that other tests look at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], env=dict(os.environ, PYTHONPATH=str(PACKAGES)),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert server.poll() is None and time.monotonic() < end, "moto's server does not start"
-                time.sleep(0.1)
-        yield "http://127.0.0.1:%d" % port
-    finally:
-        server.kill()
-        server.wait()
-
-
-def signed_again(headers, body, port):
-    """The Authorization header that botocore gives the same request at the same time."""
-    import datetime
-
-    import botocore.auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    region = headers["authorization"].split("/")[2]
-    request = AWSRequest("POST", "http://127.0.0.1:%d/" % port, {"content-type": headers["content-type"], "x-amz-target": headers["x-amz-target"]}, body)
-    at = datetime.datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
-
-    class Now(datetime.datetime):
-        @classmethod
-        def utcnow(cls):
-            return at
-
-        @classmethod
-        def now(cls, tz=None):
-            return at.replace(tzinfo=tz)
-
-    auth = botocore.auth.SigV4Auth(Credentials(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"]), "secretsmanager", region)
-    clock = getattr(botocore.auth, "get_current_datetime", None)
-    if clock:
-        botocore.auth.get_current_datetime = lambda *_, **__: at
-    real = botocore.auth.datetime
-    botocore.auth.datetime = Now if isinstance(real, type) else type("module", (), {"datetime": Now, "timezone": datetime.timezone})
-    try:
-        auth.add_auth(request)
-    finally:
-        botocore.auth.datetime = real
-        if clock:
-            botocore.auth.get_current_datetime = clock
-    return request.headers["Authorization"]
+    with aws_front.moto_server() as url:
+        yield url
 
 
 @pytest.fixture
 def front(moto):
-    """Checks what comes and passes it on to moto. `fails` makes it answer with that status instead."""
-    seen = []
-
-    class Front(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            seen.append((headers["x-amz-target"].split(".")[1], headers["authorization"], signed_again(headers, body, self.server.server_port)))
-            if self.server.fails:
-                status, answer = self.server.fails, b'{"__type": "InternalServiceError", "message": "not now"}'
-            else:
-                request = urllib.request.Request(moto + "/", body, {name: headers[name] for name in ("content-type", "x-amz-target", "authorization", "x-amz-date")})
-                try:
-                    with urllib.request.urlopen(request, timeout=30) as response:
-                        status, answer = response.status, response.read()
-                except urllib.error.HTTPError as error:
-                    status, answer = error.code, error.read()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
-    server.fails, server.seen = 0, seen
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with aws_front.front(moto) as server:
+        yield server
 
 
 @pytest.fixture
@@ -138,9 +43,7 @@ def secrets(machine, project, front):
 
 
 def client(moto):
-    import boto3
-
-    return boto3.client("secretsmanager", endpoint_url=moto, region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="y")
+    return aws_front.client("secretsmanager", moto)
 
 
 def test_written_read_rotated_and_removed_with_botocore_s_signatures(secrets, machine, front, moto):

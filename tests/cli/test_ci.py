@@ -40,8 +40,16 @@ def test_actionlint_finds_nothing_in_any_language_s_workflow_and_something_in_a_
 def test_a_workflow_is_pinned_has_least_permissions_and_no_secrets(project):
     text = (project / ".github/workflows/ci.yml").read_text()
     uses = re.findall(r"uses: (\S+)", text)
-    assert uses and all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", one) for one in uses), uses
+    assert uses and all(re.fullmatch(r"(actions/[a-z-]+|hashicorp/setup-terraform)@[0-9a-f]{40}", one) for one in uses), uses
     assert "permissions:\n  contents: read\n" in text and "persist-credentials: false" in text and "{{ secrets." not in text
+    # Production comes after staging, behind its own environment's approval; neither runs for a pull request, nor is cut off half-way.
+    jobs = dict(re.findall(r"^  ([a-z-]+):\n((?:    .*\n|\n)+)", text[text.index("jobs:"):], re.M))
+    assert list(jobs) == ["test", "deploy-staging", "deploy-production"]
+    for environment, after in (("staging", "test"), ("production", "deploy-staging")):
+        job = jobs["deploy-" + environment]
+        assert "needs: %s\n" % after in job and "environment: %s\n" % environment in job and "cancel-in-progress: false" in job
+        assert "github.event_name == 'push' && github.ref == 'refs/heads/main'" in job and "sabir deploy apply --env %s --yes" % environment in job
+    assert "id-token" not in jobs["test"]
     assert "pull_request:" in text and "pull_request_target" not in text and "fetch-depth: 0" in text
 
 

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <set>
 
+#include "../blanks.h"
 #include "../address.h"
 #include "../digest.h"
 #include "place.h"
@@ -62,6 +63,9 @@ class TerraformTarget : public Target {
   Result<void> stage(const Release&, const Say&) override { return {}; }
 
   Result<std::string> activate(const Release& release, const Say& say) override {
+    if (place_.before_apply) {
+      if (auto ok = place_.before_apply(say); !ok) return fail(std::move(ok.error()));
+    }
     if (auto ok = write_variables(release, true); !ok) return fail(std::move(ok.error()));
     if (auto ok = planned({}, say); !ok) return fail(std::move(ok.error()));
     auto done = run({"apply", "-input=false", "-no-color", "-auto-approve", "-lock-timeout=30s", plan_file().string()}, kApplyTime, say);
@@ -281,6 +285,16 @@ class TerraformTarget : public Target {
   bool ready_ = false;
 };
 
+// Whether the module's state belongs into a bucket: backend "s3" {}.
+bool is_in_s3(const fs::path& module) {
+  std::error_code ec;
+  for (fs::directory_iterator it(module, ec), end; !ec && it != end; it.increment(ec)) {
+    if (it->path().extension() != ".tf") continue;
+    if (auto text = read_file(it->path(), kMostModule); text && text->find("backend \"s3\"") != std::string::npos) return true;
+  }
+  return false;
+}
+
 Result<std::unique_ptr<Target>> make(TargetContext context) {
   const auto& settings = context.settings;
   auto module = settings.text("module", "deploy/terraform/preview");
@@ -300,14 +314,21 @@ Result<std::unique_ptr<Target>> make(TargetContext context) {
     if (!mapping) return fail(std::move(mapping.error()));
     variables = std::move(*mapping);
   }
-  auto place = folder_place(context);
-  if (!place) return fail(std::move(place.error()));
   const fs::path folder = (context.root / *module).lexically_normal();
+  std::string text;
+  if (!file.empty()) {
+    auto read = read_file(file, kMostModule);
+    if (!read) return fail(std::move(read.error()));
+    text = std::move(*read);
+    if (auto whole = refuse_blanks(text, fs::path(file).lexically_relative(context.root).string()); !whole) return fail(std::move(whole.error()));
+  }
+  auto place = is_in_s3(folder) || settings.own.contains("bucket") ? s3_place(context, text) : folder_place(context);
+  if (!place) return fail(std::move(place.error()));
   return std::unique_ptr<Target>(std::make_unique<TerraformTarget>(std::move(context), std::move(*place), folder, std::move(*program), std::move(file), std::move(variables)));
 }
 
 }  // namespace
 
-Driver terraform_driver() { return {"terraform", "a module below deploy/terraform, applied by terraform or tofu", {"module", "variables", "folder", "program"}, make}; }
+Driver terraform_driver() { return {"terraform", "a module below deploy/terraform, applied by terraform or tofu", {"module", "variables", "folder", "program", "bucket", "region", "profile", "endpoint"}, make}; }
 
 }  // namespace sabir::deploy

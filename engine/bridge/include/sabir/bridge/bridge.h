@@ -141,6 +141,11 @@ size_t sb_pattern_search(const sb_pattern* pattern, sb_str text, size_t* bounds,
 // "text"}]}, at most 100,000 of them; 1 = *out is {"message"}.
 int sb_junit_read(sb_str xml, sb_buf* out);
 
+// ---- XML -----------------------------------------------------------------------------------------------------------
+// 0 = ok, *out is the root as {"n": name without prefix, "t": text, "c": [children]}, at most 64 inside each other and 200,000 in
+// all; 1 = *out is {"message"}.
+int sb_xml_read(sb_str xml, sb_buf* out);
+
 // ---- Digest --------------------------------------------------------------------------------------------------------
 // Streaming SHA-256; sb_sha256_finish frees the state and writes 64 lower-case hexadecimal digits.
 struct sb_sha256;

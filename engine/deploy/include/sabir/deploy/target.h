@@ -113,6 +113,8 @@ struct Driver {
 const std::vector<Driver>& drivers();
 Driver local_driver();
 Driver terraform_driver();
+Driver docker_driver();
+Driver cloudformation_driver();
 
 // The environment's target; its settings' keys are checked. Errors: kConfig at the file's line for an unknown target or key.
 Result<std::unique_ptr<Target>> make_target(TargetContext context);

@@ -8,11 +8,11 @@
 #include <map>
 #include <string>
 
-#include "aws/signature.h"
+#include "sabir/aws/signature.h"
 #include "sabir/base/error.h"
 #include "sabir/net/http_client.h"
 
-namespace sabir::secrets::aws {
+namespace sabir::aws {
 
 // [section] with key = value lines, as ~/.aws/config and ~/.aws/credentials are; lines that are neither are left out.
 using Profiles = std::map<std::string, std::map<std::string, std::string>>;
@@ -38,4 +38,4 @@ class CredentialSource {
   std::chrono::system_clock::time_point until_{};
 };
 
-}  // namespace sabir::secrets::aws
+}  // namespace sabir::aws

@@ -1,4 +1,4 @@
-#include "aws/credentials.h"
+#include "sabir/aws/credentials.h"
 
 #include <cstdlib>
 #include <ctime>
@@ -6,9 +6,10 @@
 #include "sabir/base/file.h"
 #include "sabir/base/json.h"
 #include "sabir/base/text.h"
+#include "sabir/aws/xml.h"
 #include "sabir/process/spawn.h"
 
-namespace sabir::secrets::aws {
+namespace sabir::aws {
 namespace {
 
 using std::chrono::milliseconds;
@@ -70,30 +71,6 @@ Result<std::string> fetch(net::HttpClient& client, const std::string& method, co
   if (!response) return fail(std::move(response.error()));
   if (response->status != 200) return fail(ErrorCode::kUnavailable, net::host_and_port(url) + " answered " + std::to_string(response->status));
   return std::move(response->body);
-}
-
-std::string form(std::string_view text) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
-      out += c;
-    } else {
-      out += '%';
-      out += kDigits[byte >> 4U];
-      out += kDigits[byte & 15U];
-    }
-  }
-  return out;
-}
-
-// Of AWS's XML, which has each of these once.
-std::string element(std::string_view text, const std::string& name) {
-  const auto from = text.find("<" + name + ">");
-  const auto to = text.find("</" + name + ">");
-  if (from == std::string_view::npos || to == std::string_view::npos || to < from) return {};
-  return std::string(text.substr(from + name.size() + 2, to - from - name.size() - 2));
 }
 
 }  // namespace
@@ -171,14 +148,15 @@ Result<Credentials> CredentialSource::look(net::HttpClient& client) {
     request.method = "POST";
     request.url = endpoint + "/";
     request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
-    request.body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" + form(role) + "&RoleSessionName=sabir&WebIdentityToken=" + form(trim(*token));
+    request.body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" + percent_encoded(role) + "&RoleSessionName=sabir&WebIdentityToken=" + percent_encoded(trim(*token));
     request.total_timeout = kPatience;
     request.most_body_bytes = kMostBytes;
     auto response = client.send(request);
     if (!response) return fail(std::move(response.error()));
-    if (response->status != 200) return fail(ErrorCode::kUnavailable, "AWS STS refuses the web identity: " + element(response->body, "Message"));
-    Found found{{element(response->body, "AccessKeyId"), element(response->body, "SecretAccessKey"), element(response->body, "SessionToken")},
-                time_of(element(response->body, "Expiration"))};
+    const auto answer = parse_xml(response->body);
+    const auto said = [&answer](std::string_view name) { return answer ? std::string(answer->find(name)) : std::string(); };
+    if (response->status != 200) return fail(ErrorCode::kUnavailable, "AWS STS refuses the web identity: " + said("Message"));
+    Found found{{said("AccessKeyId"), said("SecretAccessKey"), said("SessionToken")}, time_of(said("Expiration"))};
     if (found.credentials.key_id.empty()) return fail(ErrorCode::kUnavailable, "AWS STS gives no credentials for the web identity");
     return take(std::move(found));
   }
@@ -231,4 +209,4 @@ Result<Credentials> CredentialSource::look(net::HttpClient& client) {
               "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.");
 }
 
-}  // namespace sabir::secrets::aws
+}  // namespace sabir::aws

@@ -1,9 +1,6 @@
 // AWS Secrets Manager. Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference
-#include <ctime>
-#include <mutex>
-
-#include "aws/credentials.h"
 #include "place.h"
+#include "sabir/aws/client.h"
 #include "sabir/base/ids.h"
 #include "sabir/base/json.h"
 #include "sabir/base/text.h"
@@ -12,13 +9,13 @@
 namespace sabir::secrets {
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{10'000};
 constexpr std::size_t kMostBytes = std::size_t{4} << 20U;
 constexpr int kMostPages = 100;
 
 class AwsPlace final : public Place {
  public:
-  explicit AwsPlace(const Settings& settings) : settings_(settings.aws), prefix_(settings.aws.prefix.empty() ? settings.app + "/" + settings.environment : settings.aws.prefix), credentials_(settings.aws.profile) {
+  explicit AwsPlace(const Settings& settings) : prefix_(settings.aws.prefix.empty() ? settings.app + "/" + settings.environment : settings.aws.prefix),
+        client_({"secretsmanager", "AWS Secrets Manager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "config/secrets_config.yml"}, {settings.aws.region, settings.aws.endpoint, settings.aws.profile}) {
     while (prefix_.ends_with('/')) prefix_.pop_back();
   }
 
@@ -91,65 +88,27 @@ class AwsPlace final : public Place {
   static std::string token() { return new_id() + new_id(); }
 
   Result<json::object> ask(const std::string& action, json::object asked, const std::string& what) {
-    const std::lock_guard lock(mutex_);
-    std::string region = settings_.region.empty() ? credentials_.region() : settings_.region;
-    if (region.empty()) return fail(ErrorCode::kConfig, "no region of AWS is named", "Set aws: {region: …} in config/secrets_config.yml, or AWS_REGION.");
-    std::string url = settings_.endpoint;
-    for (const char* name : {"AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"}) {
-      if (const char* value = std::getenv(name); url.empty() && value) url = value;
-    }
-    if (url.empty()) url = "https://secretsmanager." + region + ".amazonaws.com" + (region.starts_with("cn-") ? ".cn" : "");
-    while (url.ends_with('/')) url.pop_back();
-    auto credentials = credentials_.find(client_);
-    if (!credentials) return fail(std::move(credentials.error()));
-    const std::string body = compact_json(asked);
-    std::string host = url.substr(url.find("://") == std::string::npos ? 0 : url.find("://") + 3);
-    host = host.substr(0, host.find('/'));
-    const auto headers = aws::sign({"POST", host, "/", {{"content-type", "application/x-amz-json-1.1"}, {"x-amz-target", "secretsmanager." + action}}, body}, *credentials,
-                                   region, "secretsmanager", std::time(nullptr));
-    net::HttpRequest request;
-    request.method = "POST";
-    request.url = url + "/";
-    for (const auto& header : headers) request.headers.push_back(header);
-    request.body = body;
-    request.total_timeout = kPatience;
-    request.most_body_bytes = kMostBytes;
-    auto response = client_.send(request);
+    aws::Call call;
+    call.action = "secretsmanager:" + action;
+    call.what = what;
+    call.headers = {{"content-type", "application/x-amz-json-1.1"}, {"x-amz-target", "secretsmanager." + action}};
+    call.body = compact_json(asked);
+    call.most_bytes = kMostBytes;
+    auto response = client_.send(call);
     if (!response) {
-      Error error = std::move(response.error());
-      error.message = name() + ", " + what + ": " + error.message;
-      if (error.code == ErrorCode::kModelUnreachable) error.code = ErrorCode::kUnavailable;
-      error.hint = "Look at this machine's network, and at the region and endpoint in config/secrets_config.yml.";
+      Error& error = response.error();
+      // What is deleted, and kept for a while, is not there either.
+      if (aws::code_of(error) == "InvalidRequestException" && (error.message.find("deleted") != std::string::npos || error.message.find("deletion") != std::string::npos)) error.code = ErrorCode::kNotFound;
+      if (error.code == ErrorCode::kInvalidArguments || error.code == ErrorCode::kBusy) error.code = ErrorCode::kUnavailable;
       return fail(std::move(error));
     }
     auto value = parse_json(response->body);
-    if (response->status == 200 && value && value->is_object()) return std::move(value->get_object());
-    std::string type;
-    std::string message;
-    if (value && value->is_object()) {
-      type = string_or(value->get_object(), "__type");
-      type = type.substr(type.find('#') == std::string::npos ? 0 : type.find('#') + 1);
-      message = string_or(value->get_object(), "message", string_or(value->get_object(), "Message"));
-    }
-    const std::string whole = name() + ", " + what + ": " + (type.empty() ? "status " + std::to_string(response->status) : type) + (message.empty() ? "" : ": " + message);
-    if (type == "ResourceNotFoundException") return fail(ErrorCode::kNotFound, whole);
-    if (type == "InvalidRequestException" && (message.find("deleted") != std::string::npos || message.find("deletion") != std::string::npos)) return fail(ErrorCode::kNotFound, whole);
-    if (type == "AccessDeniedException" || response->status == 403) {
-      credentials_.forget();
-      return fail(ErrorCode::kNotGranted, whole, "This identity needs secretsmanager:" + action + " for " + what + ".");
-    }
-    if (type == "ExpiredTokenException" || type == "UnrecognizedClientException" || type == "InvalidSignatureException") {
-      credentials_.forget();
-      return fail(ErrorCode::kUnavailable, whole, "The credentials of AWS have ended or are wrong; sign in anew.");
-    }
-    return fail(ErrorCode::kUnavailable, whole);
+    if (!value || !value->is_object()) return fail(ErrorCode::kUnavailable, name() + ", " + what + ": the answer is no JSON object");
+    return std::move(value->get_object());
   }
 
-  const AwsSettings settings_;
   std::string prefix_;
-  std::mutex mutex_;
-  net::HttpClient client_;
-  aws::CredentialSource credentials_;
+  aws::Client client_;
 };
 
 }  // namespace
