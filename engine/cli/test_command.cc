@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "command.h"
+#include "extra_suites.h"
 #include "resources.h"
 #include "sabir/base/file.h"
 #include "sabir/languages/languages.h"
@@ -186,6 +187,7 @@ void test(Globals& globals, const TestOptions& options) {
     auto environment = recording_environment(globals, *root, since);
     if (!environment) return fail_with(globals, environment.error());
     run.environment = std::move(*environment);
+    run.extra = extra_suites(*root, run.engine, run.environment_name);
     auto summary = testing::run(run);
     if (!summary) return fail_with(globals, summary.error());
     if (options.explain) return show_reasons(globals, *summary);

@@ -39,10 +39,6 @@ std::map<std::string, std::string> suite_environment(const RunContext& context, 
 // The end of a runner that did not end by itself.
 void explain_end(const RunContext& context, bool was_stopped, bool was_late, Suite& suite);
 
-// Adds the cases of a JUnit XML report; `files` are the suite's test files, by which a failure's line is found in its text.
-// Errors: kProtocol.
-Result<void> read_junit(std::string_view xml, const std::filesystem::path& root, const std::vector<std::string>& files, Suite& suite);
-
 // Test program and the sources it is linked with: those of the folder that it does not #include itself. Errors: kIo, kLimit.
 Result<std::vector<std::pair<std::filesystem::path, std::vector<std::filesystem::path>>>> programs_of(const CppFolder& folder);
 

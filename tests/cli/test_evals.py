@@ -243,3 +243,27 @@ def test_a_new_projects_eval_passes_without_key_and_model(machine, project):
     recording.write_text(re.sub(r'(\\"points\\": ?)\[.*?\]', r"\1[]", text))
     assert recording.read_text() != text and file.is_file()
     assert evaluate(machine, project).code == 1
+
+
+def test_sabir_test_runs_evals_and_parity_groups_beside_the_suites(machine, project):
+    use(project, None)
+    write(project / "tests/evals/greeter.yml", "assistant: greeter\nmodel: scripted\ncases:\n  - {id: hello, ask: hello, expect: {contains: Good day}}\n")
+    write(project / "assistants/python/greeter.py", 'instructions = "Greet."\nfunctions = []\n')
+    scripted(project, {"contains": "hello", "content": "Good day to you"})
+    live = evaluate(machine, project, "greeter", "--live", "--yes", "--json")
+    assert live.code == 0, live
+    write(project / "functions/python/twice.py", 'def twice(number: int) -> int:\n    """Doubles.\n\n    Effect: read\n    """\n    return number * 2\n')
+    write(project / "functions/ruby/twice.rb", "# Doubles.\n# @param number [Integer]\n# @return [Integer]\n# @effect read\ndef twice(number)\n  number * 2\nend\n")
+    write(project / "tests/parity/twice.twice.yml", "cases:\n  - {args: {number: 4}, gives: 8}\n")
+    done = machine.sabir("test", "tests/evals", "--json", "--junit", str(project / "out.xml"), cwd=project)
+    assert done.code == 0, done
+    assert [(suite["name"], suite["passed"]) for suite in done.json["suites"]] == [("evals", 1)], done
+    done = machine.sabir("test", "tests/parity", "--json", cwd=project)
+    assert done.code == 0 and done.json["suites"][0]["name"] == "parity" and done.json["suites"][0]["passed"] == 1, done
+    # What fails there fails here, at its own place, and `--affected` knows what it hangs on.
+    write(project / "functions/ruby/twice.rb", "# Doubles.\n# @param number [Integer]\n# @return [Integer]\n# @effect read\ndef twice(number)\n  number * 3\nend\n")
+    done = machine.sabir("test", "tests/parity", "--affected", "--json", cwd=project)
+    assert done.code == 1 and done.json["suites"][0]["failed"] == 1, done
+    write(project / "tests/evals/greeter.yml", (project / "tests/evals/greeter.yml").read_text().replace("Good day", "Good night"))
+    done = machine.sabir("test", "tests/evals", "--affected", cwd=project)
+    assert done.code == 1 and "tests/evals/greeter.yml:" in done.out and "Good night" in done.out, done

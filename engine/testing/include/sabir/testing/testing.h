@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sabir/base/error.h"
@@ -119,5 +120,8 @@ json::object to_json(const Summary& summary);
 
 // JUnit's XML as CI servers read it: one <testsuite> per suite; valid by the schema that Jenkins and Maven Surefire have of it.
 std::string to_junit(const Summary& summary);
+// Adds the cases of a JUnit XML report; `files` are the suite's test files, by which a failure's line is found in its text.
+// Errors: kProtocol.
+Result<void> read_junit(std::string_view xml, const std::filesystem::path& root, const std::vector<std::string>& files, Suite& suite);
 
 }  // namespace sabir::testing
