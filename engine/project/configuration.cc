@@ -233,7 +233,8 @@ Result<Configuration> lay_configuration(const ConfigFile& file, const std::strin
   json::value whole = std::move(base.value);
   out.positions = std::move(base.positions);
   drop_nulls(whole, file.type, "", out.positions);
-  out.problems = check_config(whole, file.type, file.path, out.positions);
+  // Nothing is missing in a file that is not there.
+  if (!out.files.empty()) out.problems = check_config(whole, file.type, file.path, out.positions);
   unescape(whole, file.type);
   out.value = std::move(whole.get_object());
   return out;

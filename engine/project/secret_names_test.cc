@@ -27,7 +27,7 @@ class SecretNamesTest : public ::testing::Test {
 
 TEST_F(SecretNamesTest, AreThoseThatGrantsModelsAndConfigurationName) {
   write("config/grants.yml", "functions:\n  weather.current: [weather_key]\n  billing.*: [bank_key, weather_key]\n");
-  write("config/openai_config.yml", "models:\n  a: {provider: openai}\n  b: {provider: openai, base_url: 'http://own.example/v1'}\n  c: {provider: openai, key: other_key}\n  d: {provider: local}\n");
+  write("config/openai_config.yml", "models:\n  a: {provider: openai, model: m}\n  b: {provider: openai, model: m, base_url: 'http://own.example/v1'}\n  c: {provider: openai, model: m, key: other_key}\n  d: {provider: local, model: m}\n");
   write("config/mcp.yml", "servers:\n  t: {url: 'https://x.example', headers: {Authorization: 'Bearer ${secret:tickets_token}'}}\n");
   write("sabir.yml", "name: shop\ntracing: {otlp: {endpoint: 'https://t.example', headers: {Authorization: trace_token}}}\n");
   const auto names = secret_names(root_, "staging");
@@ -37,7 +37,7 @@ TEST_F(SecretNamesTest, AreThoseThatGrantsModelsAndConfigurationName) {
 }
 
 TEST_F(SecretNamesTest, AreThoseOfTheEnvironmentAlone) {
-  write("config/openai_config.yml", "models:\n  a: {provider: openai, key: common_key}\n");
+  write("config/openai_config.yml", "models:\n  a: {provider: openai, model: m, key: common_key}\n");
   write("config/openai_config.staging.yml", "models:\n  a: {key: staging_key}\n");
   write("config/openai_config.production.yml", "models:\n  a: {key: production_key}\n");
   EXPECT_THAT(secret_names(root_, "staging").value(), ElementsAre(Key("staging_key")));

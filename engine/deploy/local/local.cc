@@ -14,10 +14,10 @@
 #include "sabir/deploy/target.h"
 #include "sabir/process/spawn.h"
 #include "sabir/project/serving.h"
-#include "../address.h"
-#include "../log_tail.h"
+#include "address.h"
+#include "log_tail.h"
 
-#include "../who.h"
+#include "who.h"
 
 extern char** environ;
 

@@ -1,7 +1,7 @@
 #include <cstdlib>
 
-#include "../address.h"
-#include "../log_tail.h"
+#include "address.h"
+#include "log_tail.h"
 #include "place.h"
 #include "sabir/base/ids.h"
 

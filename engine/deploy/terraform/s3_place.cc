@@ -1,9 +1,9 @@
 // A Terraform environment in AWS: ledger and state in a bucket, the log in CloudWatch.
 #include <memory>
 
-#include "../aws/logs.h"
-#include "../aws/s3_backend.h"
-#include "../aws/settings.h"
+#include "aws/logs.h"
+#include "aws/s3_backend.h"
+#include "aws/settings.h"
 #include "place.h"
 #include "sabir/base/text.h"
 #include "sabir/deploy/packages.h"

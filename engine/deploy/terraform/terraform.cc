@@ -4,9 +4,9 @@
 #include <cctype>
 #include <set>
 
-#include "../blanks.h"
-#include "../address.h"
-#include "../digest.h"
+#include "blanks.h"
+#include "address.h"
+#include "digest.h"
 #include "place.h"
 #include "plan_json.h"
 #include "sabir/base/file.h"
