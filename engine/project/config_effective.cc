@@ -58,10 +58,10 @@ class Walk {
       if (type.kind == ConfigKind::kMap) return keys(&object, type.keys, at);
       if (type.kind == ConfigKind::kTable && !object.empty()) return members(object, *type.item, at, meaning);
       if (type.kind == ConfigKind::kVariant) {
-        const auto which = std::find_if(type.cases.begin(), type.cases.end(), [&](const auto& one) { return one.first == string_or(object, type.name); });
+        const auto which = std::find_if(type.cases.begin(), type.cases.end(), [&](const auto& one) { return one.value == string_or(object, type.name); });
         if (which != type.cases.end()) {
           if (const auto* name = object.if_contains(type.name)) leaf(*name, text_type_, at + "/" + type.name, "");
-          return keys(&object, which->second.keys, at);
+          return keys(&object, which->type.keys, at);
         }
       }
     }

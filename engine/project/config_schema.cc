@@ -70,7 +70,7 @@ ConfigType nullable_table(std::string name, ConfigType item) {
   type.keeps_null = true;
   return type;
 }
-ConfigType variant(std::string key, std::vector<std::pair<std::string, ConfigType>> cases) {
+ConfigType variant(std::string key, std::vector<ConfigCase> cases) {
   ConfigType type = of(ConfigKind::kVariant);
   type.name = std::move(key);
   type.cases = std::move(cases);
@@ -78,7 +78,7 @@ ConfigType variant(std::string key, std::vector<std::pair<std::string, ConfigTyp
 }
 ConfigType either(std::vector<ConfigType> types) {
   ConfigType type = of(ConfigKind::kEither);
-  for (auto& one : types) type.cases.emplace_back("", std::move(one));
+  for (auto& one : types) type.cases.push_back({"", std::move(one)});
   return type;
 }
 std::vector<ConfigKey> plus(std::vector<ConfigKey> keys, const std::vector<ConfigKey>& more) {

@@ -71,10 +71,10 @@ void drop_nulls(json::value& value, const ConfigType& type, const std::string& a
           const auto key = std::find_if(type.keys.begin(), type.keys.end(), [&](const auto& one) { return one.name == it->key(); });
           inner = key == type.keys.end() ? nullptr : &key->type;
         } else if (type.kind == ConfigKind::kVariant) {
-          const auto which = std::find_if(type.cases.begin(), type.cases.end(), [&](const auto& one) { return one.first == string_or(object, type.name); });
+          const auto which = std::find_if(type.cases.begin(), type.cases.end(), [&](const auto& one) { return one.value == string_or(object, type.name); });
           inner = nullptr;
           if (which != type.cases.end()) {
-            const auto& keys = which->second.keys;
+            const auto& keys = which->type.keys;
             const auto key = std::find_if(keys.begin(), keys.end(), [&](const auto& one) { return one.name == it->key(); });
             inner = key == keys.end() ? nullptr : &key->type;
           }
@@ -115,7 +115,7 @@ void unescape(json::value& value) {
 
 bool takes_secrets(const ConfigType& type) {
   return type.takes_secrets || (type.item && takes_secrets(*type.item)) || std::any_of(type.keys.begin(), type.keys.end(), [](const auto& key) { return takes_secrets(key.type); }) ||
-         std::any_of(type.cases.begin(), type.cases.end(), [](const auto& one) { return takes_secrets(one.second); });
+         std::any_of(type.cases.begin(), type.cases.end(), [](const auto& one) { return takes_secrets(one.type); });
 }
 
 void unescape(json::value& value, const ConfigType& type) {

@@ -29,6 +29,19 @@ void take_models(const json::object& config, const std::string& file, Names& out
   }
 }
 
+// The value of a header of OTLP is a secret's name where it is not a text with ${secret:NAME}.
+void take_headers(const json::object& config, const std::string& file, Names& out) {
+  const json::object* at = &config;
+  for (const char* key : {"tracing", "otlp", "headers"}) {
+    const auto* below = at->if_contains(key);
+    if (!below || !below->is_object()) return;
+    at = &below->get_object();
+  }
+  for (const auto& [name, value] : *at) {
+    if (value.is_string()) take(value.get_string(), file, out);
+  }
+}
+
 }  // namespace
 
 Result<Names> secret_names(const fs::path& root, const std::string& environment) {
@@ -39,6 +52,7 @@ Result<Names> secret_names(const fs::path& root, const std::string& environment)
     auto read = load_configuration(root, file.path, environment);
     if (!read) return fail(std::move(read.error()));
     for (const auto& named : secrets_named(*read)) take(named.name, std::string(file.path), out);
+    if (file.path == std::string_view("sabir.yml")) take_headers(read->value, std::string(file.path), out);
     if (file.path == std::string_view("config/openai_config.yml")) take_models(read->value, std::string(file.path), out);
   }
   return out;

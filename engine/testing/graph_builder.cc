@@ -281,10 +281,12 @@ void GraphBuilder::surroundings(Node node) {
   // Recordings bear their test's name, or in languages without one for each test that of the language.
   std::string slug;
   for (const char c : path) slug += c == '/' ? '-' : c;
-  const auto first = std::lower_bound(files_.begin(), files_.end(), std::string("tests/recordings/"), [](const FileNode& file, const std::string& other) { return file.path < other; });
-  for (auto at = first; at != files_.end() && at->path.starts_with("tests/recordings/"); ++at) {
-    const auto name = std::string_view(at->path).substr(17);
-    if (name.starts_with(slug + "-") || name.starts_with(test->second + ".json") || name.starts_with(test->second + "-")) edge(node, static_cast<Node>(at - files_.begin()));
+  for (const std::string folder : {"tests/recordings/", "tests/evals/recordings/"}) {
+    const auto first = std::lower_bound(files_.begin(), files_.end(), folder, [](const FileNode& file, const std::string& other) { return file.path < other; });
+    for (auto at = first; at != files_.end() && at->path.starts_with(folder); ++at) {
+      const auto name = std::string_view(at->path).substr(folder.size());
+      if (name.starts_with(slug + "-") || name.starts_with(test->second + ".json") || name.starts_with(test->second + "-")) edge(node, static_cast<Node>(at - files_.begin()));
+    }
   }
 }
 

@@ -559,7 +559,16 @@ Language language_of(std::string_view path) {
 std::vector<Ref> scan(std::string_view path, std::string_view text) {
   const Language language = language_of(path);
   if (language == Language::kNone) return {};
-  return Scanner(path, language, text).run();
+  auto refs = Scanner(path, language, text).run();
+  // A parity group's settings are named after it, and both ask the engine.
+  const bool parity = path.starts_with("tests/parity/");
+  if (parity || path.starts_with("tests/evals/")) {
+    refs.push_back({RefKind::kTalks, {}});
+    if (parity) refs.push_back({RefKind::kCall, std::string(path.substr(13, path.rfind('.') - 13))});
+    std::sort(refs.begin(), refs.end());
+    refs.erase(std::unique(refs.begin(), refs.end()), refs.end());
+  }
+  return refs;
 }
 
 }  // namespace sabir::testing

@@ -249,7 +249,7 @@ def test_sabir_test_runs_evals_and_parity_groups_beside_the_suites(machine, proj
     use(project, None)
     write(project / "tests/evals/greeter.yml", "assistant: greeter\nmodel: scripted\ncases:\n  - {id: hello, ask: hello, expect: {contains: Good day}}\n")
     write(project / "assistants/python/greeter.py", 'instructions = "Greet."\nfunctions = []\n')
-    scripted(project, {"contains": "hello", "content": "Good day to you"})
+    scripted(project, {"contains": "hello", "text": "Good day to you"})
     live = evaluate(machine, project, "greeter", "--live", "--yes", "--json")
     assert live.code == 0, live
     write(project / "functions/python/twice.py", 'def twice(number: int) -> int:\n    """Doubles.\n\n    Effect: read\n    """\n    return number * 2\n')

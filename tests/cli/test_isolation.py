@@ -442,7 +442,7 @@ def test_a_link_out_of_the_project_is_no_grant(session, tmp_path):
     assert error["type"] == "unavailable" and "a link leads to" in error["message"], error
 
 
-WRONG = {"isolation: bubble": "no isolation level 'bubble'",
+WRONG = {"isolation: bubble": "isolation cannot be 'bubble'",
          "isolation: {pyhton: sandbox}": "neither a language nor a path",
          "isolation: {functions/python/absent: sandbox}": "there is no functions/python/absent",
          "isolation: {python: {level: sandbox, paths: {read: [../other]}}}": "is no path below",

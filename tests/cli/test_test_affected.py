@@ -51,8 +51,8 @@ def edited(project, path):
 INTEGRATION = {"tests/integration/test_integration.py"}
 SCRIPTS = {"tests/test_scripts.py"}
 REACHED = {
-    "completions/prompt_parts/role.txt": {"completions/tests/test_generate_prompt.py", "completions/tests/test_key_points.py", "completions/tests/test_summary.rb"} | SCRIPTS,
-    "completions/key_points.prompt": {"completions/tests/test_key_points.py"} | SCRIPTS,
+    "completions/prompt_parts/role.txt": {"completions/tests/test_generate_prompt.py", "completions/tests/test_key_points.py", "completions/tests/test_key_points.rb", "completions/tests/test_summary.rb"} | SCRIPTS,
+    "completions/key_points.prompt": {"completions/tests/test_key_points.py", "completions/tests/test_key_points.rb"} | SCRIPTS,
     "functions/python/rates.py": {"functions/python/tests/test_doubled.py"} | INTEGRATION | SCRIPTS,
     "functions/ruby/slugify.rb": {"functions/ruby/tests/test_slugify.rb", "assistants/ruby/tests/test_editor.rb", "assistants/python/tests/test_assistant1.py"} | INTEGRATION | SCRIPTS,
     "functions/node/invoices.ts": {"functions/node/tests/test_invoices.ts", "assistants/node/tests/test_accountant.ts"} | INTEGRATION | SCRIPTS,
@@ -62,7 +62,7 @@ REACHED = {
     "functions/rust/shipping.rs": {"functions/rust/tests/shipping_test.rs", "assistants/rust/tests/dispatcher_test.rs"} | INTEGRATION | SCRIPTS,
     "functions/shell/backups.sh": {"functions/shell/tests/backups.bats", "assistants/shell/tests/janitor.bats"} | INTEGRATION | SCRIPTS,
     "assistants/node/accountant.ts": {"assistants/node/tests/test_accountant.ts"} | INTEGRATION | SCRIPTS,
-    "tests/conftest.py": INTEGRATION | SCRIPTS,
+    "tests/conftest.py": INTEGRATION | {"tests/integration/test_deployed.py"} | SCRIPTS,
 }
 
 

@@ -195,9 +195,9 @@ def test_a_colleague_with_the_lock_alone_can_call(machine):
 
 @pytest.mark.parametrize("text, words", [
     ("servers: {a: {comand: x}}", ["unknown key 'comand'", "command", "config/mcp.yml:1"]), ("servers: {a: {}}", ["'command' or 'url'"]), ("server: {}", ["servers"]),
-    ("servers: {a: {command: x, url: 'http://h/'}}", ["not both"]), ("servers: {a: {url: 'ftp://h'}}", ["https://"]), ("servers: {a: {command: x, args: ['${secret:k}']}}", ["command line"]),
+    ("servers: {a: {command: x, url: 'http://h/'}}", ["not both"]), ("servers: {a: {url: 'ftp://h'}}", ["https://"]), ("servers: {a: {command: x, args: ['${secret:k}']}}", ["where it can be read"]),
     ("servers: {a: {command: x, env: {T: '${secret:Bad}'}}}", ["no secret's name"]), ("servers: {a: {command: x, timeout: soon}}", ["30s"]), ("servers: {a-b: {command: x}, a_b: {command: y}}", ["same prefix"]),
-    ("servers: {a: {command: x, revision: '2024-11-05'}}", ["2025-06-18"]), ("servers: {a: {url: 'https://h/mcp', headers: {Mcp-Name: x}}}", ["protocol's own"]), ("servers: [a]", ["mapping"]),
+    ("servers: {a: {command: x, revision: '2024-11-05'}}", ["cannot be '2024-11-05'", "2025-11-25"]), ("servers: {a: {url: 'https://h/mcp', headers: {Mcp-Name: x}}}", ["protocol's own"]), ("servers: [a]", ["mapping"]),
     ("servers: {a: {command: x, effects: {t: harmless}}}", ["irreversible"]), ("servers: {a: {url: 'https://h/mcp', auth: {grant: client_credentials}}}", ["client_secret"])])
 def test_mistakes_in_the_file_are_named(machine, text, words):
     folder = machine.folder / "project"
@@ -206,7 +206,7 @@ def test_mistakes_in_the_file_are_named(machine, text, words):
     done = machine.sabir("check", cwd=folder)
     assert done.code == 1, done
     for word in words:
-        assert word in done.err, done
+        assert word in done.out, done
 
 
 def test_adding_a_server_keeps_comments(machine):

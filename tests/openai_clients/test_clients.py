@@ -97,7 +97,7 @@ def test_only_what_is_exposed_is_a_model_outside_development(machine, upstream):
     project = write_project(machine.folder / "shut", "expose:\n  model: [assistants/clerk, models/down, models/nothing]\n", files={**FILES, "config/openai_config.yml": config(upstream)}, languages="python")
     checked = machine.sabir("check", "--json", cwd=project).json
     assert checked["exposed"]["model"] == ["assistants/clerk", "models/down"], checked
-    assert [one["message"] for one in checked["warnings"] if "expose" in one["message"]] == ["expose.model: 'models/nothing' leads to nothing"], checked
+    assert [one["message"] for one in checked["findings"] if one["area"] == "exposure"] == ["expose.model: 'models/nothing' leads to nothing"], checked
     token = machine.sabir("tokens", "add", "web", "--scopes", "model", "--json", "--env", "production", cwd=project).json["token"]
     other = machine.sabir("tokens", "add", "rest", "--scopes", "functions", "--json", "--env", "production", cwd=project).json["token"]
     server = Served(machine, project, "--env", "production")

@@ -67,7 +67,15 @@ class CloudFormation final : public Target {
     auto before = stacks_.describe(stack_);
     if (!before) return fail(std::move(before.error()));
     const bool is_new = !*before || (*before)->status == "REVIEW_IN_PROGRESS";
-    if (!is_new && !(*before)->is_settled()) out.changes.push_back({ChangeKind::kNote, stack_, "somebody changes the stack at this moment: " + (*before)->status});
+    // CloudFormation says nothing of a change while another one is under way, or got stuck.
+    if (!is_new && !(*before)->is_settled()) {
+      out.changes.push_back({ChangeKind::kNote, stack_, "somebody changes the stack at this moment: " + (*before)->status + "; what would change is known once that has ended"});
+      return out;
+    }
+    if (!is_new && (*before)->status == "UPDATE_ROLLBACK_FAILED") {
+      out.changes.push_back({ChangeKind::kNote, stack_, "its last change could not be taken back; that is gone on with first, and what would change is known then"});
+      return out;
+    }
     if (*before && never_worked(**before)) {
       out.changes.push_back({ChangeKind::kReplace, stack_, "it never came up (" + (*before)->status + "), and is made anew"});
       return out;

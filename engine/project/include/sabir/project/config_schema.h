@@ -37,6 +37,7 @@ enum class ConfigKind {
 };
 
 struct ConfigKey;
+struct ConfigCase;
 
 struct ConfigType {
   ConfigKind kind = ConfigKind::kAny;
@@ -46,7 +47,7 @@ struct ConfigType {
   std::shared_ptr<const ConfigType> item;  // of kList and kTable
   std::string name;                        // of kTable: what its names are, "ENVIRONMENT"; of kVariant: the key that decides
   std::vector<ConfigKey> keys;             // of kMap
-  std::vector<std::pair<std::string, ConfigType>> cases;  // of kVariant: maps by that key's value; of kEither: types alone
+  std::vector<ConfigCase> cases;  // of kVariant: maps by that key's value; of kEither: types alone
   bool takes_secrets = false;              // of kText: ${secret:NAME} may stand in it
   bool names_secret = false;               // of kText: the name of a secret, never its value
   bool keeps_null = false;                 // of kTable: a name without a value means something
@@ -59,6 +60,12 @@ struct ConfigKey {
   std::string meaning;    // one sentence
   std::string example;    // its value, as YAML
   bool is_required = false;
+};
+
+// What a map is where the key that decides has this value.
+struct ConfigCase {
+  std::string value;  // "" of kEither
+  ConfigType type;
 };
 
 // How rows are written: {"port", config::integer(0, 65535), "8080", "…", "8443"}.
@@ -81,7 +88,7 @@ ConfigType texts();         // a list of texts, or one alone
 ConfigType map(std::vector<ConfigKey> keys);
 ConfigType table(std::string name, ConfigType item);
 ConfigType nullable_table(std::string name, ConfigType item);
-ConfigType variant(std::string key, std::vector<std::pair<std::string, ConfigType>> cases);
+ConfigType variant(std::string key, std::vector<ConfigCase> cases);
 ConfigType either(std::vector<ConfigType> types);
 std::vector<ConfigKey> plus(std::vector<ConfigKey> keys, const std::vector<ConfigKey>& more);
 }  // namespace config
