@@ -75,7 +75,6 @@ Result<std::vector<evals::CostEstimate>> pass_gate(const Globals& globals, const
   double known = 0;
   bool all_known = true;
   bool all_free = true;
-  double budgets = 0;
   bool bounded = true;
   for (const auto& eval : list) {
     auto one = evals::estimate(eval, words.only_case, root, **engine);
@@ -111,7 +110,6 @@ Result<std::vector<evals::CostEstimate>> pass_gate(const Globals& globals, const
     known += one.usd.value_or(0);
     all_known = all_known && one.usd.has_value();
     bounded = bounded && (free || eval.budget_usd.has_value());
-    budgets += eval.budget_usd.value_or(0);
     out.push_back(std::move(one));
   }
   if (words.most_usd && known > *words.most_usd) {
