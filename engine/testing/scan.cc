@@ -394,6 +394,7 @@ class Scanner {
           const std::size_t begin = rest.find_first_not_of(" \t\"'", at);
           if (begin == std::string_view::npos) break;
           const std::size_t end = std::min(rest.find_first_of(" \t\"';|&)", begin), rest.size());
+          if (end == begin) break;  // the command ends here
           const auto one = rest.substr(begin, end - begin);
           if (one.find('$') != std::string_view::npos && ours) add(verb.any, "");
           else if (one.find('=') == std::string_view::npos) add(verb.named, one);
