@@ -510,7 +510,7 @@ class Scanner {
     for (const auto& line : said_) {
       std::string_view rest = line;
       while (!rest.empty()) {
-        const std::size_t begin = rest.find_first_not_of(" \t,");
+        const std::size_t begin = rest.find_first_not_of(" \t,\r");
         if (begin == std::string_view::npos) break;
         const std::size_t end = std::min(rest.find_first_of(" \t,\r", begin), rest.size());
         std::string_view word = rest.substr(begin, end - begin);
