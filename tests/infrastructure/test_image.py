@@ -1,6 +1,7 @@
 """The target docker with podman: an image of the generated Dockerfile, built without a registry on a base of debootstrap's, run, exchanged, taken back."""
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -27,8 +28,9 @@ def podman(tmp_path_factory):
     """An environment with an own store of images and the base in it; how to reach the registries is this machine's."""
     if not (BASE / ".ready").exists():
         shutil.rmtree(BASE, ignore_errors=True)
-        lines = [line.split() for file in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")] if file.is_file() for line in file.read_text().splitlines()]
-        mirror = next((words[1] for words in lines if words[:1] == ["URIs:"]), None) or next(word for words in lines if words[:1] == ["deb"] for word in words if word.startswith("http"))
+        # Where this machine has Debian itself from.
+        policy = subprocess.run(["apt-cache", "policy", "base-files"], check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
+        mirror = re.search(r"(https?://\S+) bookworm/main", policy).group(1)
         subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", str(BASE), mirror], check=True, stdout=subprocess.DEVNULL, timeout=900)
         for name in CONFIGURATION:
             source, target = Path(name), BASE / name[1:]
@@ -57,6 +59,7 @@ def podman(tmp_path_factory):
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.skipif(os.environ.get("SABIR_CONTAINERS") != "true", reason="takes five minutes and a kernel that runs containers with a network: SABIR_CONTAINERS=true tries it")
 def test_an_image_is_built_run_exchanged_and_taken_back(machine, made_projects, podman):
     project = machine.folder / "shop"
     shutil.copytree(made_projects("shell"), project, symlinks=True)
