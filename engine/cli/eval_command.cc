@@ -346,12 +346,6 @@ void runs(Globals& globals) {
 
 }  // namespace
 
-Result<testing::Suite> eval_suite(Globals& globals, const EvalWords& words) {
-  auto ran = run_evals(globals, words, {});
-  if (!ran) return fail(std::move(ran.error()));
-  return suite_of_results(*ran);
-}
-
 void add_eval_command(Command& app, Globals& globals) {
   auto* const command = app.add_subcommand("eval", "Ask assistants and prompts the cases of tests/evals/, on recordings, and check what comes of them.");
   struct Asked {

@@ -115,12 +115,6 @@ void parity(Globals& globals, const ParityWords& words, const std::string& junit
 
 }  // namespace
 
-Result<testing::Suite> parity_suite(Globals& globals, const ParityWords& words) {
-  auto ran = run_parity(globals, words, {});
-  if (!ran) return fail(std::move(ran.error()));
-  return suite_of_reports(*ran);
-}
-
 void add_parity_command(Command& app, Globals& globals) {
   auto* const command = app.add_subcommand("parity", "Call functions of one name in several languages with the same inputs: they must agree.");
   struct Asked {

@@ -36,13 +36,12 @@ class SetVariable {
   std::optional<std::string> was_;
 };
 
-// What `sabir test` may run beside its suites. Errors: kConfig and what opening an engine gives; what fails is in the suite.
+// What is asked of them.
 struct ParityWords {
   std::vector<std::string> names;   // addresses; empty = all groups
   int runs = 100;
   std::int64_t seed = 1;
 };
-Result<testing::Suite> parity_suite(Globals& globals, const ParityWords& words);
 struct EvalWords {
   std::vector<std::string> names;   // files, or names below tests/evals; empty = all
   std::string only_case;
@@ -50,6 +49,5 @@ struct EvalWords {
   bool yes = false;                 // money may be spent without a question
   std::optional<double> most_usd;
 };
-Result<testing::Suite> eval_suite(Globals& globals, const EvalWords& words);
 
 }  // namespace sabir::cli

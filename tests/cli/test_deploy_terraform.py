@@ -96,7 +96,7 @@ def test_preview_goes_there_drifts_comes_back_and_goes_away(machine, program):
             assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
 
 
-def test_a_release_that_does_not_start_is_brought_back(machine):
+def test_a_release_that_does_not_start_leaves_the_one_before_serving(machine):
     with preview(machine) as made:
         url = made.apply("--skip-tests").json["url"]
         first = made.current()["pid"]
