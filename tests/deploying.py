@@ -50,6 +50,17 @@ FILES = {
         def test_what_is_deployed_answers():
             request = urllib.request.Request(os.environ["SABIR_URL"] + "/functions/work.version", data=b"{}", headers={"Content-Type": "application/json"})
             assert json.load(urllib.request.urlopen(request, timeout=20)) < 90
+
+
+        def test_by_the_sdk_it_is_the_same_process(deployed, engine):
+            request = urllib.request.Request(os.environ["SABIR_URL"] + "/functions/work.engine", data=b"{}", headers={"Content-Type": "application/json"})
+            assert deployed.call("work.engine") == json.load(urllib.request.urlopen(request, timeout=20))
+            assert engine("call", "work.engine") == deployed.call("work.engine")
+
+
+        def test_other_tests_have_an_engine_of_their_own(sabir, memory):
+            memory.put("smoke", "of the test")
+            assert memory.get("smoke") == "of the test"
         ''',
     "config/deployment_config.yml": '''
         environments:

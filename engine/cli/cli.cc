@@ -68,7 +68,7 @@ namespace {
 
 // What an engine elsewhere can be asked for, by command, or command and subcommand.
 constexpr std::string_view kElsewhere[] = {"call",           "functions",      "chat",     "usage",       "trace",        "top",    "logs", "prompt render", "prompt tokens",
-                                           "prompt explain", "approvals list", "approvals approve", "approvals deny", "memory"};
+                                           "prompt explain", "approvals list", "approvals approve", "approvals deny", "memory", "attach"};
 
 bool works_elsewhere(std::string_view command, std::string_view next) {
   const std::string both = std::string(command) + " " + std::string(next);

@@ -241,7 +241,7 @@ deploy::Hooks hooks_of(Place& place, const Globals& globals, const Words& words)
   std::error_code ec;
   if (fs::is_directory(context.root / "tests/integration", ec)) {
     out.smoke = [&context](const std::string& url, const deploy::Say& say) {
-      return own_command(context, {"test", "tests/integration"}, {{"SABIR_URL", url}, {"SABIR_ENGINE", url}, {"SABIR_DEPLOYED", context.environment}}, say);
+      return own_command(context, {"test", "tests/integration"}, {{"SABIR_URL", url}, {"SABIR_DEPLOYED", context.environment}}, say);
     };
   }
   return out;

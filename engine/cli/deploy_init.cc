@@ -68,7 +68,7 @@ Result<json::object> context_of(const fs::path& root, const fs::path& resources,
     context[language] = std::find(languages.begin(), languages.end(), language) != languages.end();
   }
   auto packages = deploy::debian_packages(languages);
-  for (const char* always : {"ca-certificates", "curl"}) packages.emplace_back(always);
+  for (const char* always : {"ca-certificates", "curl", "tini"}) packages.emplace_back(always);
   std::sort(packages.begin(), packages.end());
   context["packages"] = join(packages, " ");
   // To work in: what the languages' tests need, too.

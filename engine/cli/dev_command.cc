@@ -45,7 +45,7 @@ class DevFace : public Face {
     };
     hooks.output = [this](const std::string& language, std::string_view line) { events_.add(log_event(language, line)); };
     hooks.failed = [this](const functions::Failure& failure) { events_.add(failure_event(failure)); };
-    access = [this](std::string_view lines) {
+    access = [this](std::string_view lines, const std::stop_token&) {
       for (const auto line : split_lines(lines)) {
         if (auto event = request_event(line); !event.empty()) events_.add(std::move(event));
       }

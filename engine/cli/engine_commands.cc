@@ -9,6 +9,7 @@
 #include <cstring>
 #include <future>
 
+#include "attach_elsewhere.h"
 #include "command.h"
 #include "resources.h"
 #include "sabir/base/file.h"
@@ -120,6 +121,14 @@ void stop(Globals& globals) {
   print("stopped");
 }
 
+// The SDK reads why from the connection: it has sent hello with id 1.
+void refuse_client(Globals& globals, int out, const Error& error) {
+  std::string frame;
+  protocol::append_frame(frame, protocol::make_error("1", error));
+  [[maybe_unused]] const auto written = ::write(out, frame.data(), frame.size());
+  fail_with(globals, error);
+}
+
 void attach(Globals& globals) {
   // One number is a socket; two are pipes to read from and to write to, for languages that cannot pass a socket on.
   const char* text = std::getenv("SABIR_FD");
@@ -135,14 +144,12 @@ void attach(Globals& globals) {
   ::unsetenv("SABIR_FD");
   sigset_t signals;
   block_signals(signals);
-  auto engine = open_engine(globals.session);
-  if (!engine) {
-    // The SDK reads why from the connection: it has sent hello with id 1.
-    std::string frame;
-    protocol::append_frame(frame, protocol::make_error("1", engine.error()));
-    [[maybe_unused]] const auto written = ::write(out, frame.data(), frame.size());
-    return fail_with(globals, engine.error());
+  if (!globals.session.engine.url.empty()) {
+    if (auto passed_on = attach_elsewhere(globals.session, in, out); !passed_on) refuse_client(globals, out, passed_on.error());
+    return;
   }
+  auto engine = open_engine(globals.session);
+  if (!engine) return refuse_client(globals, out, engine.error());
   std::promise<void> closed;
   (*engine)->serve(in, out, [&closed] { closed.set_value(); });
   // The SDK's end of the connection is what ends an attached engine; Ctrl-C in its terminal reaches the SDK as well.

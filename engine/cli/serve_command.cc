@@ -1,7 +1,9 @@
 // sabir serve, sabir tokens add | list | revoke.
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <climits>
 #include <ctime>
 #include <future>
 #include <iostream>
@@ -27,12 +29,21 @@ void show_reload(const runtime::ReloadReport& report) {
 
 std::filesystem::path folder_of(const Globals& globals) { return globals.session.directory.empty() ? std::filesystem::current_path() : globals.session.directory; }
 
-void write_access(std::string_view lines) {
+// Nobody may be reading: what would wait for that is not begun, and at the end is let go of after a second.
+void write_access(std::string_view lines, const std::stop_token& ending) {
+  constexpr std::chrono::milliseconds kLook{200};
+  constexpr int kLastLooks = 5;
   const std::string text = std::string(lines) + "\n";
   std::string_view rest = text;
-  while (!rest.empty()) {
-    const auto n = ::write(STDERR_FILENO, rest.data(), rest.size());
-    if (n < 0 && errno != EINTR) return;
+  for (int looks = 0; !rest.empty();) {
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&ready, 1, static_cast<int>(kLook.count())) <= 0) {
+      if (ending.stop_requested() && ++looks > kLastLooks) return;
+      continue;
+    }
+    // A pipe that is ready has room for as much.
+    const auto n = ::write(STDERR_FILENO, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
+    if (n < 0 && errno != EINTR && errno != EAGAIN) return;
     rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
   }
 }

@@ -8,6 +8,7 @@
 #include <future>
 #include <initializer_list>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,7 +37,7 @@ class Face {
   virtual ~Face() = default;
   // What it hears of; each empty where it does not. On the loop, but `access`: on a thread of the server's.
   EngineHooks hooks;
-  std::function<void(std::string_view lines)> access;
+  std::function<void(std::string_view lines, const std::stop_token& ending)> access;
   // The main thread, in this order.
   virtual void ready(runtime::Engine& engine, const serve::Server& server) = 0;
   virtual void prepared(const json::object& line) = 0;  // the loop's: what of Engine::prepare() did not go well

@@ -1,4 +1,4 @@
-#include "client_session.h"
+#include "sabir/runtime/client_session.h"
 
 #include "sabir/base/json.h"
 
@@ -11,9 +11,9 @@ void end_caller(workers::Caller& caller) {
   for (const auto& task : tasks) task();
 }
 
-ClientSession::ClientSession(net::Loop& loop, int in_fd, int out_fd, const project::Project& project, const trace::SpanContext& span,
+ClientSession::ClientSession(net::Loop& loop, int in_fd, int out_fd, std::string project, std::string environment, const trace::SpanContext& span,
                              workers::RequestHandler handler, std::function<void(ClientSession*)> closed)
-    : loop_(loop), project_(project.root.string()), environment_(project.environment), handler_(std::move(handler)),
+    : loop_(loop), project_(std::move(project)), environment_(std::move(environment)), handler_(std::move(handler)),
       closed_(std::move(closed)), span_(span), peer_(loop, in_fd, out_fd, *this) {}
 
 ClientSession::~ClientSession() {

@@ -377,7 +377,7 @@ void Engine::serve(int in_fd, int out_fd, std::function<void()> closed) {
     // An engine that listens serves many, whatever its own environment says.
     const auto span = state_->listener ? trace::SpanContext{} : state_->own_span();
     auto session = std::make_unique<ClientSession>(
-        state_->loop, in_fd, out_fd, *state_->project, span, [s = state_.get()](workers::EngineRequest request) { s->handle(std::move(request)); },
+        state_->loop, in_fd, out_fd, state_->project->root.string(), state_->project->environment, span, [s = state_.get()](workers::EngineRequest request) { s->handle(std::move(request)); },
         [s = state_.get(), closed](ClientSession* gone) {
           // This function lives in the session that is erased here, and so do its captures.
           const auto say = closed;

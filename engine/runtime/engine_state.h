@@ -7,7 +7,7 @@
 #include <set>
 #include <thread>
 
-#include "client_session.h"
+#include "sabir/runtime/client_session.h"
 #include "mcp_functions.h"
 #include "log_ring.h"
 #include "sabir/assistants/runner.h"

@@ -4,12 +4,12 @@
 
 namespace sabir::serve {
 
-AccessLog::AccessLog(std::function<void(std::string_view)> out) : out_(std::move(out)), thread_([this] { work(); }) {}
+AccessLog::AccessLog(Out out) : out_(std::move(out)), thread_([this] { work(); }) {}
 
 AccessLog::~AccessLog() {
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    ending_.request_stop();
   }
   changed_.notify_all();
   thread_.join();
@@ -32,7 +32,7 @@ void AccessLog::write(std::string line) {
 void AccessLog::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    changed_.wait(lock, [this] { return ending_.stop_requested() || !waiting_.empty(); });
     if (waiting_.empty()) return;
     const auto lines = std::exchange(waiting_, {});
     const auto dropped = std::exchange(dropped_, 0);
@@ -41,7 +41,7 @@ void AccessLog::work() {
     for (const auto& line : lines) text += line + "\n";
     if (dropped > 0) text += "{\"event\":\"access_log_full\",\"dropped\":" + std::to_string(dropped) + "}\n";
     text.pop_back();
-    out_(text);
+    out_(text, ending_.get_token());
     lock.lock();
   }
 }

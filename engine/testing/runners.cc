@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <set>
+
 #include "child.h"
 #include "report.h"
 #include "reporters.h"
@@ -142,6 +145,39 @@ std::string quoted_pattern(std::string_view name) {
   return out;
 }
 
+constexpr std::size_t kMostNamed = 8;
+
+// What pytest is given where many tests are meant: a file for the reporter, which chooses, and the folders it chooses from. pytest reads a
+// folder anew for each name in it, so naming a thousand takes a minute.
+class PytestSelection {
+ public:
+  PytestSelection() = default;
+  PytestSelection(const PytestSelection&) = delete;
+  PytestSelection& operator=(const PytestSelection&) = delete;
+  ~PytestSelection() {
+    std::error_code ignored;
+    if (!file_.empty()) fs::remove(file_, ignored);
+  }
+
+  Result<void> write(const RunContext& context, const Selection& selection) {
+    static std::atomic<int> number{0};
+    std::set<std::string> files(selection.files.begin(), selection.files.end());
+    if (!selection.tests.empty()) files.clear();
+    for (const auto& test : selection.tests) files.insert(test.substr(0, test.find("::")));
+    // Each by itself: one below another may be where pytest does not go unasked (its norecursedirs).
+    for (const auto& one : files) folders_.insert(fs::path(one).has_parent_path() ? fs::path(one).parent_path().generic_string() : ".");
+    file_ = context.work / ("selection-" + std::to_string(::getpid()) + "-" + std::to_string(number++) + ".json");
+    const json::object text{{"files", json::array(files.begin(), files.end())}, {"tests", json::array(selection.tests.begin(), selection.tests.end())}};
+    return write_file(file_, json::serialize(text));
+  }
+  const fs::path& file() const { return file_; }
+  const std::set<std::string>& folders() const { return folders_; }
+
+ private:
+  fs::path file_;
+  std::set<std::string> folders_;
+};
+
 }  // namespace
 
 std::map<std::string, std::string> suite_environment(const RunContext& context, const std::string& language) {
@@ -153,6 +189,8 @@ std::map<std::string, std::string> suite_environment(const RunContext& context, 
   if (std::getenv("SABIR_MODEL") == nullptr) environment["SABIR_MODEL"] = "scripted";
   if (std::getenv("SABIR_STATE_DIR") == nullptr) environment["SABIR_STATE_DIR"] = context.store.string();
   environment["SABIR_TEST_NAME"] = language;
+  // Tests ask no engine elsewhere, whatever the developer's shell says; one of a deployment says so itself (SABIR_URL).
+  environment["SABIR_ENGINE"] = "";
   for (const auto& [name, value] : context.options.environment) environment[name] = value;
   return environment;
 }
@@ -196,10 +234,23 @@ Suite run_pytest(const RunContext& context, const Selection& selection, std::siz
   const auto sdk = context.options.sdk_paths.find("python");
   std::error_code ignored;
   if (sdk != context.options.sdk_paths.end() && fs::exists(sdk->second / "sabir" / "testing.py", ignored)) argv.insert(argv.end(), {"-p", "sabir.testing"});
+  auto environment = with_path(context, "PYTHONPATH", "python", reporter);
+  PytestSelection chosen;
   // A whole run goes by the project's own configuration, as plain pytest does.
-  if (!selection.tests.empty()) argv.insert(argv.end(), selection.tests.begin(), selection.tests.end());
-  else if (!selection.whole) argv.insert(argv.end(), selection.files.begin(), selection.files.end());
-  run_reported(context, child(context, std::move(argv), with_path(context, "PYTHONPATH", "python", reporter), deadline), selection, entry, suite);
+  if (!selection.tests.empty() || !selection.whole) {
+    const auto& named = selection.tests.empty() ? selection.files : selection.tests;
+    if (named.size() <= kMostNamed) {
+      argv.insert(argv.end(), named.begin(), named.end());
+    } else {
+      if (auto ok = chosen.write(context, selection); !ok) {
+        suite.problem = ok.error().message;
+        return suite;
+      }
+      environment["SABIR_TEST_SELECTION"] = chosen.file().string();
+      argv.insert(argv.end(), chosen.folders().begin(), chosen.folders().end());
+    }
+  }
+  run_reported(context, child(context, std::move(argv), std::move(environment), deadline), selection, entry, suite);
   return suite;
 }
 

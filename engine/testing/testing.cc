@@ -246,7 +246,7 @@ bool below(const fs::path& path, const fs::path& folder) {
 // What holds for all tests alike: with another engine, environment or model the same files may have another outcome.
 std::string settings_of(const Options& options) {
   std::string text = "state " + std::to_string(kStateFormat) + "\n" + options.engine_version + "\n" + options.environment_name + "\n";
-  for (const char* name : {"SABIR_MODEL", "SABIR_REPLAY_FUNCTIONS"}) {
+  for (const char* name : {"SABIR_MODEL", "SABIR_REPLAY_FUNCTIONS", "SABIR_DEPLOYED"}) {
     const auto own = options.environment.find(name);
     const char* set = std::getenv(name);
     text += std::string(name) + "=" + (own != options.environment.end() ? own->second : set != nullptr ? set : "") + "\n";

@@ -3,8 +3,10 @@ import http.server
 import json
 import subprocess
 import threading
+import time
 
 import pytest
+from harness import write
 from serving import FILES, Served, machine_of, write_project
 
 
@@ -244,3 +246,92 @@ def test_an_operator_sees_what_runs_and_takes_a_function_out_of_use(elsewhere):
     assert [one["address"] for one in elsewhere("operator", "functions", "disabled", "--json").json["disabled"]] == ["python/notes.count"]
     assert elsewhere("operator", "functions", "enable", "notes.count").code == 0
     assert elsewhere("ada", "call", "notes.count", "to=1", "--stream").out == "0\n"
+
+
+CLIENTS = {
+    "python": (["python3", "-c"], '''
+import json
+import sabir
+said = {"short": sabir.call("notes.shorten", text="abcdef", most=2), "who": sabir.call("notes.who")["user"], "long": len(sabir.call("notes.shorten", text="é" * 300000, most=300000)),
+        "stream": list(sabir.stream("notes.count", to=3)), "ask": str(sabir.ask("helper", "hi")), "render": str(sabir.render("greet", name="Ada")), "memory": sabir.memory.get("nothing")}
+for name, ask in (("argument", lambda: sabir.call("notes.shorten", txt="a")), ("hidden", lambda: sabir.call("notes.rate", note={"title": "a"})), ("scope", lambda: sabir.memory.put("a", 1)),
+                  ("model", lambda: sabir.complete("hi"))):
+    try:
+        said[name] = ask()
+    except sabir.Error as error:
+        said[name] = error.type
+print(json.dumps(said))
+'''),
+    "ruby": (["ruby", "-e"], '''
+require "json"
+require "sabir"
+said = { short: Sabir.call("notes.shorten", text: "abcdef", most: 2), who: Sabir.call("notes.who")["user"], long: Sabir.call("notes.shorten", text: "é" * 300000, most: 300000).length,
+         stream: Sabir.stream("notes.count", to: 3).to_a, ask: Sabir.ask("helper", "hi").to_s, render: Sabir.render("greet", name: "Ada").to_s, memory: Sabir::Memory.get("nothing") }
+{ argument: -> { Sabir.call("notes.shorten", txt: "a") }, hidden: -> { Sabir.call("notes.rate", note: { title: "a" }) }, scope: -> { Sabir::Memory.put("a", 1) },
+  model: -> { Sabir.complete("hi") } }.each do |name, ask|
+  said[name] = ask.call
+rescue Sabir::Error => e
+  said[name] = e.type
+end
+puts JSON.generate(said)
+'''),
+    "node": (["node", "-e"], '''
+const sabir = require("sabir");
+(async () => {
+  const said = {short: await sabir.call("notes.shorten", {text: "abcdef", most: 2}), who: (await sabir.call("notes.who")).user,
+    long: (await sabir.call("notes.shorten", {text: "é".repeat(300000), most: 300000})).length, stream: [], ask: String(await sabir.ask("helper", "hi")),
+    render: String(await sabir.render("greet", {name: "Ada"})), memory: await sabir.memory.get("nothing")};
+  for await (const value of sabir.stream("notes.count", {to: 3})) said.stream.push(value);
+  for (const [name, ask] of [["argument", () => sabir.call("notes.shorten", {txt: "a"})], ["hidden", () => sabir.call("notes.rate", {note: {title: "a"}})],
+    ["scope", () => sabir.memory.put("a", 1)], ["model", () => sabir.complete("hi")]]) {
+    try { said[name] = await ask(); } catch (error) { said[name] = error.type; }
+  }
+  console.log(JSON.stringify(said));
+  await sabir.close();
+})();
+'''),
+}
+
+
+@pytest.fixture
+def client(elsewhere):
+    """A project that has nothing but its place, and the environment of a program in it that asks the engine elsewhere."""
+    folder = elsewhere.machine.folder / "client"
+    write(folder / "sabir.yml", "engine: 0.1.0\n")
+    env = {"SABIR_ENGINE": elsewhere.server.address, "SABIR_TOKEN": elsewhere.tokens["ada"], "CURL_CA_BUNDLE": str(elsewhere.project / "cert.pem"), "SABIR_BIN": str(elsewhere.machine.binary)}
+    for name, language in (("PYTHONPATH", "python"), ("RUBYLIB", "ruby"), ("NODE_PATH", "node")):
+        env[name] = elsewhere.machine.sabir("sdk", "path", language).out.strip()
+    return folder, env
+
+
+@pytest.mark.parametrize("language", CLIENTS)
+def test_sdks_ask_it_as_well(elsewhere, client, language):
+    if language == "node" and not (elsewhere.machine.bin / "node").exists():
+        elsewhere.machine.use_node()
+    folder, env = client
+    command, program = CLIENTS[language]
+    done = elsewhere.machine.run(*command, program, cwd=folder, env=env)
+    assert done.code == 0, done
+    assert done.json == {"short": "ab", "who": "ada", "long": 300_000, "stream": [0, 1, 2], "ask": "Hello.", "render": "Hello Ada!", "memory": None,
+                         "argument": "invalid_arguments", "hidden": "unknown_function", "scope": "not_granted", "model": "not_found"}, done
+
+
+def test_an_sdk_is_told_why_nobody_answers_and_what_it_leaves_behind_ends(elsewhere, client):
+    folder, env = client
+    asks = "import sabir\ntry:\n    print(sabir.call('notes.who'))\nexcept sabir.Error as error:\n    print(error.type, error, error.hint)\n"
+    done = elsewhere.machine.run("python3", "-c", asks, cwd=folder, env={**env, "SABIR_ENGINE": "http://127.0.0.1:1"})
+    assert done.out.startswith("unavailable cannot reach the engine at 127.0.0.1:1") and "curl http://127.0.0.1:1/healthz" in done.out, done
+    done = elsewhere.machine.run("python3", "-c", asks, cwd=folder, env={**env, "SABIR_ENGINE": "nowhere"})
+    assert done.out.startswith("usage 'nowhere' is no address of an engine"), done
+    done = elsewhere.machine.run("python3", "-c", asks, cwd=folder, env={**env, "SABIR_TOKEN": "wrong"})
+    assert done.out.startswith("not_granted"), done
+    # Sixty at once are all answered; one that is left behind holds nobody up.
+    many = ("import concurrent.futures, os, threading, time, sabir\nwith concurrent.futures.ThreadPoolExecutor(60) as threads:\n"
+            "    print(sum(len(text) for text in threads.map(lambda i: sabir.call('notes.shorten', text='abc', most=2), range(60))))\n"
+            "threading.Thread(target=lambda: sabir.call('notes.slow', seconds=25), daemon=True).start()\ntime.sleep(0.5)\nos._exit(0)\n")
+    done = elsewhere.machine.run("python3", "-c", many, cwd=folder, env=env)
+    assert done.code == 0 and done.out == "120\n" and done.seconds < 20, done
+    until = time.monotonic() + 15
+    while subprocess.run(["pgrep", "-f", "attach --project %s" % folder], stdout=subprocess.DEVNULL, timeout=10).returncode == 0:
+        assert time.monotonic() < until, "the SDK's engine outlives it"
+        time.sleep(0.1)

@@ -387,11 +387,16 @@ def test_a_new_version_that_does_not_start_changes_nothing(machine):
         eventually(lambda: "to take over exited with status 1; this one keeps serving" in chain.err.read_text())
         assert ask({}) == first
         config.write_text(good)
-        # Killed half-way, before it was ready.
-        half = chain.start("--takeover")
-        time.sleep(0.05)
-        half.kill()
-        half.wait(10)
+        # Ended half-way: it has the descriptor, and never says that it is ready.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as half:
+            half.settimeout(20)
+            half.connect(str(chain.project / ".sabir/development/serve.sock"))
+            half.send(json.dumps({"method": "takeover", "format": 1}).encode())
+            said, descriptors, _, _ = socket.recv_fds(half, 16384, 1)
+            assert json.loads(said)["pid"] == first and len(descriptors) == 1
+            assert ask({}) == first
+            os.close(descriptors[0])
+        eventually(lambda: "it ended before it was ready" in chain.err.read_text())
         assert ask({}) == first
         assert chain.hand_over(by_signal=True) != first
         # The old one may have taken a connection while it gave its socket away, and answers it.

@@ -292,7 +292,7 @@ class Docker final : public Target {
   bool is_ready(const std::string& name) const { return quick({tools_.run, "exec", name, "curl", "-fsS", "-o", "/dev/null", "--max-time", "5", "http://127.0.0.1:" + std::to_string(on_host() ? options_.port : 8080) + "/readyz"}, kQuick).has_value(); }
 
   Result<void> start(const Release& release, const std::string& name, bool published) const {
-    std::vector<std::string> argv{tools_.run, "run", "--detach", "--name", name, "--init", "--volume", volume() + ":/srv/" + context_.app + "/.sabir", "--tmpfs", "/tmp",
+    std::vector<std::string> argv{tools_.run, "run", "--detach", "--name", name, "--volume", volume() + ":/srv/" + context_.app + "/.sabir", "--tmpfs", "/tmp",
                                   "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--stop-timeout", "40",
                                   "--label", "sabir.release=" + release.id, "--label", "sabir.bundle=" + release.bundle_hash, "--label", "sabir.engine=" + release.engine_hash};
     if (published) argv.insert(argv.end(), {"--restart", "unless-stopped"});
@@ -327,7 +327,8 @@ class Docker final : public Target {
     spec.argv = {tools_.run, "logs", "--tail", "20", name};
     spec.environment = process::environment_with({});
     auto ran = process::run(std::move(spec), kQuick, kMostOutput);
-    return ran ? context_.redact(std::string(trim(ran->output))) : std::string();
+    // A container that could not be made has no log.
+    return ran && ran->status.code == 0 ? context_.redact(std::string(trim(ran->output))) : std::string();
   }
   void quiet_remove(const std::string& name) const { (void)quick({tools_.run, "rm", "--force", name}, kToStop + kQuick); }
   static Error came_to_nothing(Error error, const std::string& said) {

@@ -113,8 +113,8 @@ class Client {
 
  private:
   static int running(const std::filesystem::path& root, const std::string& environment) {
-    for (const char* name : {"SABIR_RECORD", "SABIR_REPLAY", "SABIR_STATE_DIR"}) {
-      // What is recorded or replayed, or has a store of its own, is this process's own.
+    for (const char* name : {"SABIR_RECORD", "SABIR_REPLAY", "SABIR_STATE_DIR", "SABIR_ENGINE"}) {
+      // What is recorded or replayed, has a store of its own or goes to an engine elsewhere is this process's own.
       if (const char* value = std::getenv(name); value && *value) return -1;
     }
     std::ifstream file(root / ".sabir" / environment / "engine.json");

@@ -112,8 +112,8 @@ func connect() (*wire.Conn, error) {
 
 // The project's running engine, if one of this version answers.
 func runningEngine(root string) *wire.Conn {
-	if os.Getenv("SABIR_RECORD") != "" || os.Getenv("SABIR_REPLAY") != "" || os.Getenv("SABIR_STATE_DIR") != "" {
-		// What is recorded or replayed, or has a store of its own, is this process's own.
+	if os.Getenv("SABIR_RECORD") != "" || os.Getenv("SABIR_REPLAY") != "" || os.Getenv("SABIR_STATE_DIR") != "" || os.Getenv("SABIR_ENGINE") != "" {
+		// What is recorded or replayed, has a store of its own or goes to an engine elsewhere is this process's own.
 		return nil
 	}
 	text, err := os.ReadFile(filepath.Join(root, ".sabir", environment(), "engine.json"))

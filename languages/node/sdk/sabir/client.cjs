@@ -84,8 +84,8 @@ class Client {
 
   static running(root, environment) {
     return new Promise((resolve) => {
-      if (process.env.SABIR_RECORD || process.env.SABIR_REPLAY || process.env.SABIR_STATE_DIR) {
-        // What is recorded or replayed, or has a store of its own, is this process's own.
+      if (process.env.SABIR_RECORD || process.env.SABIR_REPLAY || process.env.SABIR_STATE_DIR || process.env.SABIR_ENGINE) {
+        // What is recorded or replayed, has a store of its own or goes to an engine elsewhere is this process's own.
         resolve(null);
         return;
       }

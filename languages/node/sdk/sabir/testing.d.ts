@@ -22,6 +22,7 @@ export interface Fixtures {
   models: Models;
   secrets: {set(name: string, value: string): Promise<void>};
   recording(): Promise<Engine>;
+  deployed(): Promise<typeof sdk | null>;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-// Fixtures for tests of a Sabir project (docs/testing.md): engine, sabir, memory, models, secrets, recording.
+// Fixtures for tests of a Sabir project (docs/testing.md): engine, sabir, memory, models, secrets, recording, deployed.
 //
 //   import {test} from "node:test";
 //   import {fixtures} from "sabir/testing";
@@ -107,8 +107,9 @@ class Models {
 }
 
 /**
- * The test's own engine and what belongs to it: {engine, sabir, memory, models, secrets, recording, close}. After
- * `await recording()` the test insists on its recording in tests/recordings; `sabir test --record` makes it.
+ * The test's own engine and what belongs to it: {engine, sabir, memory, models, secrets, recording, deployed, close}. After
+ * `await recording()` the test insists on its recording in tests/recordings; `sabir test --record` makes it. `await deployed()` is the SDK on the
+ * engine that `sabir deploy` has just deployed, at SABIR_URL with the token in SABIR_TOKEN; null, with the test skipped, where nothing was.
  */
 export async function fixtures(t) {
   if (inUse) throw new Error("another test of this process has fixtures now: they share its environment, so tests that use them run one after the other");
@@ -118,6 +119,7 @@ export async function fixtures(t) {
     const recorded = Boolean(process.env.SABIR_RECORD);
     if (t?.name) await engine.set("SABIR_TEST_NAME", `${process.env.SABIR_TEST_NAME || "node"}::${t.fullName ?? t.name}`);
     await engine.set("SABIR_STATE_DIR", engine.folder);
+    await engine.set("SABIR_ENGINE", null);
     if (!recorded) {
       await engine.set("SABIR_LIVE_MODELS", "0");
       for (const name of await secretNames(engine.root)) {
@@ -131,6 +133,15 @@ export async function fixtures(t) {
       await engine.set("SABIR_REPLAY", process.env.SABIR_REPLAY || "tests/recordings");
       return engine;
     };
+    const deployed = async () => {
+      if (!process.env.SABIR_URL) {
+        t?.skip?.("runs after a deployment alone, against its address");
+        return null;
+      }
+      // What is asked elsewhere is neither recorded nor replayed.
+      for (const [name, value] of [["SABIR_RECORD", null], ["SABIR_REPLAY", null], ["SABIR_ENGINE", process.env.SABIR_URL]]) await engine.set(name, value);
+      return sdk;
+    };
     const secrets = {
       async set(name, value) {
         const values = existsSync(engine.secrets) ? JSON.parse(readFileSync(engine.secrets, "utf8")) : {};
@@ -141,7 +152,7 @@ export async function fixtures(t) {
     const close = () => engine.close();
     if (typeof t?.after === "function") t.after(close);
     else if (typeof t?.onTestFinished === "function") t.onTestFinished(close);
-    return {engine, sabir: sdk, memory: sdk.memory, models: new Models(engine), secrets, recording, close};
+    return {engine, sabir: sdk, memory: sdk.memory, models: new Models(engine), secrets, recording, deployed, close};
   } catch (error) {
     await engine.close();
     throw error;

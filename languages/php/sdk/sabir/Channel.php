@@ -77,8 +77,8 @@ final class Channel
     private static function connect(): Connection
     {
         $root = self::root();
-        if (getenv('SABIR_RECORD') || getenv('SABIR_REPLAY') || getenv('SABIR_STATE_DIR')) {
-            // What is recorded or replayed, or has a store of its own, is this process's own.
+        if (getenv('SABIR_RECORD') || getenv('SABIR_REPLAY') || getenv('SABIR_STATE_DIR') || getenv('SABIR_ENGINE')) {
+            // What is recorded or replayed, has a store of its own or goes to an engine elsewhere is this process's own.
             return self::attach($root);
         }
         $published = json_decode((string) @file_get_contents("$root/.sabir/" . self::environment() . '/engine.json'));

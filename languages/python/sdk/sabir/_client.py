@@ -88,8 +88,8 @@ class Client:
 
     @staticmethod
     def _running(root, environment):
-        if recorded() or os.environ.get("SABIR_STATE_DIR"):
-            # What is recorded or replayed, or has a store of its own, is this process's own.
+        if recorded() or os.environ.get("SABIR_STATE_DIR") or os.environ.get("SABIR_ENGINE"):
+            # What is recorded or replayed, has a store of its own or goes to an engine elsewhere is this process's own.
             return None
         try:
             with open(os.path.join(root, ".sabir", environment, "engine.json"), encoding="utf-8") as file:

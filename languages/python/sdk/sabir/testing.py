@@ -1,4 +1,4 @@
-"""pytest's fixtures for tests of a Sabir project (docs/testing.md): engine, sabir, memory, models, secrets, recording.
+"""pytest's fixtures for tests of a Sabir project (docs/testing.md): engine, sabir, memory, models, secrets, recording, deployed.
 
 Each test that asks for one of them has an engine of its own with an empty store, scripted models and placeholders for
 secrets; nothing of it is there for the next test. `sabir test` loads this plugin; the project's conftest.py does for plain
@@ -45,6 +45,7 @@ class Engine:
         self._secrets = os.path.join(self.folder, "secrets.json")
         try:
             self.set("SABIR_STATE_DIR", self.folder)
+            self.set("SABIR_ENGINE", None)
             if not os.environ.get("SABIR_RECORD"):
                 self.set("SABIR_LIVE_MODELS", "0")
                 self._hide_secrets()
@@ -195,6 +196,21 @@ def models(engine):
 def secrets(engine):
     """Secrets of this test: secrets.set("weather_api_key", "a key for tests")."""
     return Secrets(engine)
+
+
+@pytest.fixture
+def deployed(engine):
+    """The SDK, on the engine that `sabir deploy` has just deployed, at SABIR_URL with the token in SABIR_TOKEN; skipped where nothing was.
+
+    What it does there is done: deployed.memory.put needs a token of the scope engine, and stays.
+    """
+    if not os.environ.get("SABIR_URL"):
+        pytest.skip("runs after a deployment alone, against its address")
+    # What is asked elsewhere is neither recorded nor replayed.
+    for name, value in (("SABIR_RECORD", None), ("SABIR_REPLAY", None), ("SABIR_ENGINE", os.environ["SABIR_URL"])):
+        engine.set(name, value)
+    import sabir as sdk
+    return sdk
 
 
 @pytest.fixture

@@ -103,8 +103,8 @@ module Sabir
       end
 
       def running(root, environment)
-        # What is recorded or replayed, or has a store of its own, is this process's own.
-        return nil if recorded? || !ENV["SABIR_STATE_DIR"].to_s.empty?
+        # What is recorded or replayed, has a store of its own or goes to an engine elsewhere is this process's own.
+        return nil if recorded? || %w[SABIR_STATE_DIR SABIR_ENGINE].any? { |name| !ENV[name].to_s.empty? }
 
         published = JSON.parse(File.read(File.join(root, ".sabir", environment, "engine.json")))
         return nil unless published.is_a?(Hash) && published["format"] == 1

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Helpers for RSpec examples of a Sabir project (docs/testing.md): engine, sabir, memory, models, secrets, recording.
+# Helpers for RSpec examples of a Sabir project (docs/testing.md): engine, sabir, memory, models, secrets, recording, deployed.
 #
 # Each example that calls one of them has an engine of its own with an empty store, scripted models and placeholders for
 # secrets; nothing of it is there for the next example. A project's tests/spec_helper.rb requires this file.
@@ -23,6 +23,7 @@ module Sabir
         @before = {}
         @secrets = File.join(@folder, "secrets.json")
         set("SABIR_STATE_DIR", @folder)
+        set("SABIR_ENGINE", nil)
         return unless ENV["SABIR_RECORD"].to_s.empty?
 
         set("SABIR_LIVE_MODELS", "0")
@@ -144,6 +145,15 @@ module Sabir
     # Secrets of this example: secrets.set("weather_api_key", "a key for tests").
     def secrets
       @__sabir_secrets ||= Secrets.new(engine)
+    end
+
+    # The SDK, on the engine that `sabir deploy` has just deployed, at SABIR_URL with the token in SABIR_TOKEN; skipped where nothing was.
+    def deployed
+      skip "runs after a deployment alone, against its address" if ENV["SABIR_URL"].to_s.empty?
+
+      # What is asked elsewhere is neither recorded nor replayed.
+      { "SABIR_RECORD" => nil, "SABIR_REPLAY" => nil, "SABIR_ENGINE" => ENV.fetch("SABIR_URL") }.each { |name, value| engine.set(name, value) }
+      ::Sabir
     end
 
     # This example insists on its recording in tests/recordings: a question that is not in it fails. `sabir test --record` makes it.

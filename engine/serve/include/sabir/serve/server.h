@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,8 @@ struct ServerOptions {
   int descriptor = -1;                                  // listens already; before what the project says
   bool taken_over = false;                              // from a server of this user's: where it listens is as it was
   bool accept_later = false;                            // takes no connections before accept()
-  std::function<void(std::string_view line)> access;    // one JSON text for each request that has ended; on a thread of the server's
+  // Of each request that has ended one line of JSON; on a thread of the server's. It returns soon once `ending` has come.
+  std::function<void(std::string_view lines, const std::stop_token& ending)> access;
   std::vector<std::function<void(App&)>> plugs;         // other protocols: each adds its routes
 };
 

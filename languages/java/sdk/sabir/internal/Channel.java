@@ -167,8 +167,9 @@ public final class Channel {
     private static Connection connect() {
         Path root = project();
         String environment = environment("SABIR_ENV", "development");
-        if (!environment("SABIR_RECORD", "").isEmpty() || !environment("SABIR_REPLAY", "").isEmpty() || !environment("SABIR_STATE_DIR", "").isEmpty()) {
-            // What is recorded or replayed, or has a store of its own, is this process's own.
+        if (!environment("SABIR_RECORD", "").isEmpty() || !environment("SABIR_REPLAY", "").isEmpty() || !environment("SABIR_STATE_DIR", "").isEmpty()
+                || !environment("SABIR_ENGINE", "").isEmpty()) {
+            // What is recorded or replayed, has a store of its own or goes to an engine elsewhere is this process's own.
             return attach(root, environment);
         }
         try {

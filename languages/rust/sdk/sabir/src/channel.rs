@@ -165,8 +165,8 @@ fn environment() -> String {
 
 /// The project's running engine, if one of this version answers.
 fn running_engine(root: &Path) -> Option<Arc<Connection>> {
-    // What is recorded or replayed, or has a store of its own, is this process's own.
-    if ["SABIR_RECORD", "SABIR_REPLAY", "SABIR_STATE_DIR"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+    // What is recorded or replayed, has a store of its own or goes to an engine elsewhere is this process's own.
+    if ["SABIR_RECORD", "SABIR_REPLAY", "SABIR_STATE_DIR", "SABIR_ENGINE"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
         return None;
     }
     let text = std::fs::read_to_string(root.join(".sabir").join(environment()).join("engine.json")).ok()?;

@@ -8,7 +8,6 @@
 #include <string>
 #include <unordered_map>
 
-#include "sabir/project/project.h"
 #include "sabir/workers/peer.h"
 #include "sabir/workers/pool.h"
 
@@ -16,8 +15,8 @@ namespace sabir::runtime {
 
 class ClientSession : private workers::Peer::Handler {
  public:
-  // `span` is what its calls belong to where its `hello` names none. `closed` may destroy the session.
-  ClientSession(net::Loop& loop, int in_fd, int out_fd, const project::Project& project, const trace::SpanContext& span,
+  // `project` is its root, as the client is told. `span` is what its calls belong to where its `hello` names none. `closed` may destroy the session.
+  ClientSession(net::Loop& loop, int in_fd, int out_fd, std::string project, std::string environment, const trace::SpanContext& span,
                 workers::RequestHandler handler, std::function<void(ClientSession*)> closed);
   std::size_t open_requests() const { return open_.size(); }
   ~ClientSession() override;
