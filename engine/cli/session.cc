@@ -21,9 +21,11 @@ bool set(const char* name) {
 
 // Its calls belong to a recording or a store of its own, not to an engine that runs for others too.
 bool has_recording(const SessionOptions& options) {
-  return !options.recording.record.empty() || !options.recording.replay.empty() || set("SABIR_RECORD") || set("SABIR_REPLAY") ||
-         set("SABIR_STATE_DIR");
+  return !options.recording.record.empty() || !options.recording.replay.empty() || set("SABIR_RECORD") || set("SABIR_REPLAY");
 }
+
+// A recording, or a store of its own, is for an engine of this process.
+bool wants_own_engine(const SessionOptions& options) { return has_recording(options) || set("SABIR_STATE_DIR"); }
 
 struct Apart {
   std::filesystem::path store;
@@ -132,7 +134,7 @@ Result<std::unique_ptr<Session>> Session::join(const SessionOptions& options) {
   }
   auto root = project::find_root(options.directory.empty() ? std::filesystem::current_path() : options.directory);
   if (!root) return fail(std::move(root.error()));
-  if (options.join_running && !has_recording(options)) {
+  if (options.join_running && !wants_own_engine(options)) {
     if (auto socket = runtime::Engine::find_running(*root, options.environment)) {
       if (auto fd = net::connect_unix(*socket)) {
         std::unique_ptr<Session> session(new Session());

@@ -138,7 +138,11 @@ def test_memory_usage_and_traces(elsewhere):
     assert elsewhere("operator", "usage", "--json").json["rows"][0]["calls"] >= 1
     for command in ("usage", "trace"):
         assert "lacks the scope 'engine'" in elsewhere("ada", command).err
-    runs = elsewhere("operator", "trace", "--json").json["runs"]
+    # Spans are written within a second of their end.
+    until = time.monotonic() + 10
+    runs = []
+    while not runs and time.monotonic() < until:
+        runs = elsewhere("operator", "trace", "--json").json["runs"]
     assert runs and all(len(run["trace"]) == 32 for run in runs)
     assert elsewhere("operator", "trace", "--user", "nobody", "--json").json["runs"] == []
     here = elsewhere.machine.sabir("trace", runs[0]["trace"], "--env", "production", cwd=elsewhere.project)
