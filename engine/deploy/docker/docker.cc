@@ -141,7 +141,7 @@ class Docker final : public Target {
       if (tried) tried = wait_ready(candidate);
       const std::string said = tried ? "" : tail(candidate);
       quiet_remove(candidate);
-      if (!tried) return fail(came_to_nothing(tried.error(), said));
+      if (!tried) return fail(came_to_nothing(release, tried.error(), said));
     }
     // The port has one owner: between the two, connections are refused for as long as an engine takes to start.
     const std::string previous = container_ + "-previous";
@@ -164,7 +164,7 @@ class Docker final : public Target {
       (void)quick({tools_.run, "start", container_}, kQuick);
       say("what answered before was started again");
     }
-    return fail(came_to_nothing(begun.error(), said));
+    return fail(came_to_nothing(release, begun.error(), said));
   }
 
   Result<void> settle(const std::vector<Release>& kept, const Say& say) override {
@@ -250,6 +250,7 @@ class Docker final : public Target {
   std::string image(const Release& release) const { return context_.app + "-" + context_.environment + ":" + release.bundle_hash.substr(0, 12) + "-" + release.engine_hash.substr(0, 8); }
   bool on_host() const { return options_.network == "host"; }
   std::string volume() const { return container_ + "-state"; }
+  std::string state_volume() const { return volume() + ":/srv/" + context_.app + "/.sabir"; }
   std::string url() const { return "http://" + (options_.host == "0.0.0.0" ? std::string("127.0.0.1") : options_.host) + ":" + std::to_string(options_.port); }
 
   // What a program prints. Errors: kUnavailable with what it said.
@@ -292,7 +293,7 @@ class Docker final : public Target {
   bool is_ready(const std::string& name) const { return quick({tools_.run, "exec", name, "curl", "-fsS", "-o", "/dev/null", "--max-time", "5", "http://127.0.0.1:" + std::to_string(on_host() ? options_.port : 8080) + "/readyz"}, kQuick).has_value(); }
 
   Result<void> start(const Release& release, const std::string& name, bool published) const {
-    std::vector<std::string> argv{tools_.run, "run", "--detach", "--name", name, "--volume", volume() + ":/srv/" + context_.app + "/.sabir", "--tmpfs", "/tmp",
+    std::vector<std::string> argv{tools_.run, "run", "--detach", "--name", name, "--volume", state_volume(), "--tmpfs", "/tmp",
                                   "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--stop-timeout", "40",
                                   "--label", "sabir.release=" + release.id, "--label", "sabir.bundle=" + release.bundle_hash, "--label", "sabir.engine=" + release.engine_hash};
     if (published) argv.insert(argv.end(), {"--restart", "unless-stopped"});
@@ -331,8 +332,13 @@ class Docker final : public Target {
     return ran && ran->status.code == 0 ? context_.redact(std::string(trim(ran->output))) : std::string();
   }
   void quiet_remove(const std::string& name) const { (void)quick({tools_.run, "rm", "--force", name}, kToStop + kQuick); }
-  static Error came_to_nothing(Error error, const std::string& said) {
+  Error came_to_nothing(const Release& release, Error error, const std::string& said) const {
     if (!said.empty()) error.message += "; its log ends:\n" + said;
+    // The engine's own advice is for a project on this machine; this one's tokens are in the volume.
+    if (said.find("sabir tokens add") != std::string::npos) {
+      error.hint = "It is on the container's network, so it wants a token first. Make one, keep what it prints, and deploy again:\n    " + tools_.run + " run --rm --volume " + state_volume() + " " + image(release) +
+                   " sabir tokens add web --scopes functions";
+    }
     return error;
   }
 
