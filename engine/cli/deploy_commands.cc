@@ -1,7 +1,10 @@
 // sabir deploy init | plan | apply | status | logs | rollback | destroy | diff | bundle, and sabir deploy ENVIRONMENT.
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
@@ -190,6 +193,7 @@ Result<void> approve(const deploy::Plan& plan, const deploy::TargetContext& cont
   if (words.yes) return {};
   const bool by_name = context.settings.approval == project::DeployApproval::kTyped;
   const auto said = globals.json ? std::nullopt : typed(by_name ? "Type " + context.environment + " to go on: " : "Go on? [y/N] ");
+  if (*context.interrupted) return fail(ErrorCode::kCancelled, "interrupted");
   if (!said) return fail(ErrorCode::kApprovalRefused, context.environment + " is not changed without somebody's word, and nobody can be asked here", "--yes gives it, in CI behind the environment's own approval.");
   if (by_name ? *said == context.environment : *said == "y" || *said == "Y" || *said == "yes") return {};
   return fail(ErrorCode::kApprovalRefused, "not approved");
@@ -208,6 +212,37 @@ void show_step(const Globals& globals, const std::string& step, deploy::RecordKi
   }
 }
 
+// While it lives, Ctrl-C (or CI's SIGINT and SIGTERM) ends the deployment in order: what was begun on the target is ended and undone. The
+// second one ends the program at once, as a crash would, which the next command tells and mends.
+class Interruptible {
+ public:
+  explicit Interruptible(const std::shared_ptr<std::atomic<bool>>& flag) {
+    flag_ = flag.get();
+    struct sigaction action {};
+    action.sa_handler = [](int signal) {
+      if (flag_->exchange(true) || ended_.exchange(true)) {
+        ::signal(signal, SIG_DFL);
+        ::raise(signal);
+        return;
+      }
+      constexpr std::string_view kText = "\nsabir: it ends after this step, and undoes what it has begun. Once more ends it at once; `sabir deploy status` then says what is.\n";
+      [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kText.data(), kText.size());
+    };
+    for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &before_[i]);
+  }
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+  ~Interruptible() {
+    for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+  }
+
+ private:
+  static constexpr std::array<int, 2> kSignals{SIGINT, SIGTERM};
+  static inline std::atomic<bool>* flag_ = nullptr;
+  static inline std::atomic<bool> ended_{false};
+  std::array<struct sigaction, 2> before_{};
+};
+
 // ---- the steps -----------------------------------------------------------------------------------------------------
 
 // One of this program's own commands, in the project.
@@ -219,8 +254,9 @@ Result<void> own_command(const deploy::TargetContext& context, std::vector<std::
   changes.emplace("NO_COLOR", "1");
   spec.environment = process::environment_with(changes);
   const std::string name = spec.argv[1];
-  auto done = deploy::run_streamed(std::move(spec), kStepTime, say);
+  auto done = deploy::run_streamed(std::move(spec), kStepTime, say, nullptr, [&context] { return context.interrupted->load(); });
   if (!done) return fail(std::move(done.error()));
+  if (*context.interrupted) return fail(ErrorCode::kCancelled, "interrupted in `sabir " + name + "`");
   if (done->code != 0) return fail(ErrorCode::kFunctionError, "`sabir " + name + "` " + done->text(), "What it said stands above.");
   return {};
 }
@@ -280,6 +316,7 @@ void apply(Globals& globals, const Words& words, const std::string& environment)
   auto place = place_of(globals, environment, true);
   if (!place) return fail_with(globals, place.error());
   deploy::Deployment deployment(*place->target, place->context, hooks_of(*place, globals, words));
+  const Interruptible ends(place->context.interrupted);
   auto outcome = deployment.apply({words.skip_tests, words.break_lock});
   if (!outcome) return fail_with(globals, outcome.error());
   show_outcome(globals, *outcome, place->context);
@@ -304,6 +341,7 @@ void rollback(Globals& globals, const Words& words) {
   auto place = place_of(globals, globals.session.environment, false);
   if (!place) return fail_with(globals, place.error());
   deploy::Deployment deployment(*place->target, place->context, hooks_of(*place, globals, words));
+  const Interruptible ends(place->context.interrupted);
   auto outcome = deployment.rollback(words.to, words.break_lock);
   if (!outcome) return fail_with(globals, outcome.error());
   show_outcome(globals, *outcome, place->context);
@@ -313,6 +351,7 @@ void destroy(Globals& globals, const Words& words) {
   auto place = place_of(globals, globals.session.environment, false);
   if (!place) return fail_with(globals, place.error());
   deploy::Deployment deployment(*place->target, place->context, hooks_of(*place, globals, words));
+  const Interruptible ends(place->context.interrupted);
   auto outcome = deployment.destroy(words.break_lock);
   if (!outcome) return fail_with(globals, outcome.error());
   show_outcome(globals, *outcome, place->context);

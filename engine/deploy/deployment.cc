@@ -5,6 +5,8 @@
 
 #include "sabir/base/file.h"
 #include "sabir/base/ids.h"
+#include "sabir/base/json.h"
+#include "sabir/base/text.h"
 #include "sabir/net/http_client.h"
 #include "who.h"
 
@@ -103,10 +105,28 @@ Result<void> Deployment::begin(const std::string& what, bool break_lock, json::o
   return record(RecordKind::kBegun, what, "", {}, std::move(more));
 }
 
+namespace {
+
+std::vector<std::string> broken_languages(std::string_view readiness) {
+  std::vector<std::string> out;
+  auto value = parse_json(readiness);
+  const auto* languages = value && value->is_object() ? value->get_object().if_contains("languages") : nullptr;
+  if (languages == nullptr || !languages->is_array()) return out;
+  for (const auto& one : languages->get_array()) {
+    const auto* ok = one.is_object() ? one.get_object().if_contains("ok") : nullptr;
+    if (ok != nullptr && ok->is_bool() && !ok->get_bool()) out.emplace_back(string_or(one.get_object(), "language"));
+  }
+  return out;
+}
+
+Result<void> interruption() { return fail(ErrorCode::kCancelled, "interrupted", "The same command again does it from the beginning; what was made ready already is used."); }
+
+}  // namespace
+
 Result<void> Deployment::step(const std::string& name, const std::function<Result<void>()>& action) {
   if (auto ok = record(RecordKind::kStep, name); !ok) return ok;
   hooks_.step(name, RecordKind::kStep, "");
-  auto done = action();
+  auto done = *context_.interrupted ? interruption() : action();
   if (done) {
     hooks_.step(name, RecordKind::kDone, "");
     return record(RecordKind::kDone, name);
@@ -235,11 +255,16 @@ Result<void> Deployment::healthy() {
     request.most_body_bytes = std::size_t{1} << 20U;
     auto response = client.send(request);
     if (response && response->status == 200) {
+      // It serves what it can; a release that has lost a language is none.
+      if (const auto broken = broken_languages(response->body); !broken.empty()) {
+        return fail(ErrorCode::kUnavailable, url_ + "/readyz says 200, and that " + join(broken, ", ") + (broken.size() == 1 ? " does not run" : " do not run") + " there", "`sabir deploy logs --env " + context_.environment + "` shows why; `sabir doctor` there says what is missing.");
+      }
       hooks_.say(url_ + "/readyz says 200");
       return {};
     }
     if (!response && response.error().code == ErrorCode::kUnavailable) return fail(std::move(response.error()));
     last = response ? "it says " + std::to_string(response->status) + ": " + response->body.substr(0, 2000) : response.error().message;
+    if (*context_.interrupted) return interruption();
     if (std::chrono::steady_clock::now() >= until) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
@@ -257,6 +282,8 @@ Result<Outcome> Deployment::go_back(const std::optional<Release>& to) {
   // Why it came to this is what is told at the end.
   const auto first_step = failed_step_;
   const auto first = failed_;
+  // Who wanted the end wants what answered before.
+  *context_.interrupted = false;
   auto back = step("back", [&]() -> Result<void> {
     auto release = fetched(*to);
     if (!release) return fail(std::move(release.error()));

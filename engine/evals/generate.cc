@@ -129,6 +129,11 @@ Range range_of(const json::object& schema, bool whole) {
   };
   if (const auto x = number(schema, "exclusiveMinimum")) out.least = std::max(out.least.value_or(-INFINITY), beyond(*x, 1));
   if (const auto x = number(schema, "exclusiveMaximum")) out.most = std::min(out.most.value_or(INFINITY), beyond(*x, -1));
+  // A bound beyond those is a type's own, such as that of 64 bits: nothing is asked there, unless the schema allows nothing else.
+  const auto safe = static_cast<double>(kSafe);
+  const bool reachable = out.least.value_or(0) <= safe && out.most.value_or(0) >= -safe;
+  if (whole && reachable && out.least && *out.least < -safe) out.least = -safe;
+  if (whole && reachable && out.most && *out.most > safe) out.most = safe;
   if (out.least) out.low = whole ? std::ceil(*out.least) : *out.least;
   if (out.most) out.high = whole ? std::floor(*out.most) : *out.most;
   if (out.least && !out.most) out.high = std::max(out.high, out.low);

@@ -32,6 +32,18 @@ const std::vector<std::string>& schemas() {
   return kSchemas;
 }
 
+TEST(Generator, AsksNoIntegerThatJsonReadersRoundOnlyBecauseATypeCouldHoldIt) {
+  const auto in_reach = [](std::string_view text) {
+    Generator generator(parse_json(text)->get_object(), 3);
+    auto values = generator.edges(200);
+    for (int i = 0; i < 500; ++i) values.push_back(generator.random());
+    return std::all_of(values.begin(), values.end(), [](const auto& value) { return value.is_int64() && std::abs(value.get_int64()) <= 9007199254740991; });
+  };
+  EXPECT_TRUE(in_reach(R"({"type": "integer", "minimum": -9223372036854775808, "maximum": 9223372036854775807})"));
+  EXPECT_TRUE(in_reach(R"({"type": "integer", "minimum": 0, "maximum": 18446744073709551615})"));
+  EXPECT_FALSE(in_reach(R"({"type": "integer", "minimum": 9007199254740993, "maximum": 9007199254741003})"));
+}
+
 TEST(Generator, EveryValueFitsItsSchema) {
   for (const auto& text : schemas()) {
     const auto schema = object(text);

@@ -300,8 +300,18 @@ void LanguagePools::prepare(std::function<void(std::vector<json::object>)> done)
         } else {
           const auto& rules = setup_.project->isolation;
           const auto rule = std::find_if(rules.begin(), rules.end(), [&](const auto& r) { return place && r.where == *place; });
-          for (const auto& key : of_pools) pool(key, rule == rules.end() ? nullptr : &*rule).warm();
-          settle(of, true, *found);
+          // It runs once its workers do; of several that do not start, the last one's reason is told.
+          struct Warming {
+            std::size_t left;
+            std::string why_not;
+          };
+          auto warming = std::make_shared<Warming>(Warming{of_pools.size(), {}});
+          for (const auto& key : of_pools) {
+            pool(key, rule == rules.end() ? nullptr : &*rule).warm([warming, settle, of, interpreter = *found](const std::optional<Error>& why_not) {
+              if (why_not) warming->why_not = to_text(*why_not);
+              if (--warming->left == 0) settle(of, warming->why_not.empty(), warming->why_not.empty() ? interpreter : warming->why_not);
+            });
+          }
           return;
         }
       }

@@ -11,6 +11,7 @@
 #include "sabir/base/json.h"
 #include "sabir/base/log.h"
 #include "slot.h"
+#include "starts.h"
 #include "worker.h"
 
 namespace sabir::workers {
@@ -23,7 +24,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kTick{10};
 constexpr milliseconds kStuck{20};        // a call sent ahead waits this long behind another, then goes elsewhere
 constexpr milliseconds kMemoryWatch{250}, kSandboxWatch{50}, kIdleSandboxWatch{500};
-constexpr int kKilledStarts = 8;          // workers in a row that are killed before they are ready, until calls are told
 
 }  // namespace
 
@@ -49,9 +49,7 @@ struct Pool::State {
   bool pump_posted = false;
   bool stopping = false;
   std::function<void()> stopped;
-  int failed_starts = 0;
-  std::optional<Error> start_failure;
-  Clock::time_point retry_at;
+  Starts starts{loop};
   std::uint64_t started = 0;
   std::uint64_t crashed = 0;
   std::uint64_t renewed = 0;
@@ -199,7 +197,7 @@ struct Pool::State {
   }
 
   void grow() {
-    if (Clock::now() < retry_at) return;
+    if (!starts.may_be_tried()) return;
     while (kept && base_count() < std::min(spec.min, spec.max)) {
       if (!spawn(0)) return;
     }
@@ -303,7 +301,7 @@ struct Pool::State {
       memory_seen = Clock::now();
       due = memory_of(spec, slot.worker->pid()) > spec.max_memory / 5 * 4;
     }
-    if (!due || Clock::now() < retry_at) return;
+    if (!due || !starts.may_be_tried()) return;
     slot.renewing = true;
     if (spawn(0)) {
       ++renewed;
@@ -365,9 +363,8 @@ struct Pool::State {
     if (launch) {
       Worker::Events events;
       events.ready = [this, at](Worker&) {
-        failed_starts = 0;
-        start_failure.reset();
         at->ready = at->idle_since = Clock::now();
+        starts.succeeded();
         if (at->reserve == 0) successor_ready();
         arm_shrinker();
         pump_soon();
@@ -402,8 +399,7 @@ struct Pool::State {
       old.push_back(slot.get());
       slot->retiring = true;
     }
-    start_failure.reset();
-    retry_at = {};
+    starts.forget();
     history.forget();
     // The next calls find the new ones on their way.
     while (successors-- > 0 && !stopping && spawn(0)) {
@@ -414,14 +410,11 @@ struct Pool::State {
 
   // Nothing can run until a worker starts, so whatever waits is told why.
   void start_failed(Error error) {
-    ++failed_starts;
-    start_failure = std::move(error);
+    starts.failed(std::move(error));
     for (const auto& slot : slots) slot->renewing = false;
-    const auto pause = milliseconds(100) * (1 << std::min(failed_starts - 1, 6));
-    retry_at = Clock::now() + std::min<Clock::duration>(pause, milliseconds(5000));
-    const bool any_ready = std::any_of(slots.begin(), slots.end(), [](const auto& s) { return usable(*s); });
-    if (any_ready) return;
-    fail_queued(*start_failure);
+    if (std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return usable(*slot); })) return;
+    fail_queued(*starts.failure());
+    starts.tell(starts.failure());
   }
 
   void fail_queued(const Error& error) {
@@ -437,10 +430,7 @@ struct Pool::State {
     auto in_flight = slot.take_all();
     for (auto& entry : in_flight) let_go(entry);
     const std::string tail = slot.worker->tail();
-    if (was_starting && !stopping && !slot.worker->start_error() && why.starts_with("was killed") && failed_starts < kKilledStarts) {
-      // Somebody's kill, not what it lacks: what waits is not told yet.
-      ++failed_starts;
-      retry_at = Clock::now() + milliseconds(20) * failed_starts;
+    if (was_starting && !stopping && !slot.worker->start_error() && why.starts_with("was killed") && starts.was_only_killed()) {
       for (const auto& other : slots) other->renewing = false;
       retire(slot);
       arm();
@@ -717,9 +707,9 @@ Pool::CallId Pool::call(CallSpec spec, CallEvents events) {
   } else if (s.queue.size() >= s.spec.queue) {
     refused = Error(ErrorCode::kBusy, std::to_string(s.queue.size()) + " calls wait for a " + s.spec.language + " worker",
                     "Try again later, or raise pools." + s.spec.language + ".max in sabir.yml.");
-  } else if (s.start_failure && Clock::now() < s.retry_at &&
+  } else if (s.starts.failure() && !s.starts.may_be_tried() &&
              std::none_of(s.slots.begin(), s.slots.end(), [](const auto& slot) { return State::usable(*slot); })) {
-    refused = *s.start_failure;
+    refused = *s.starts.failure();
   }
   if (refused) {
     s.loop.post([this, alive = s.alive, id, error = std::move(*refused)] {
@@ -736,9 +726,11 @@ Pool::CallId Pool::call(CallSpec spec, CallEvents events) {
 
 void Pool::cancel(CallId id, ErrorCode code, const std::string& reason) { state_->end_call(id, code, reason); }
 
-void Pool::warm() {
-  if (state_->stopping) return;
+void Pool::warm(std::function<void(const std::optional<Error>&)> done) {
+  if (done) state_->starts.listen(std::move(done));
+  if (state_->stopping) return state_->starts.tell(Error(ErrorCode::kCancelled, "the engine is stopping"));
   state_->kept = true;
+  if (std::any_of(state_->slots.begin(), state_->slots.end(), [](const auto& slot) { return State::usable(*slot); })) state_->starts.tell(std::nullopt);
   const int wanted = std::clamp(state_->spec.min, 1, std::max(1, state_->spec.max));
   while (state_->base_count() < wanted && state_->spawn(0)) {
   }
@@ -756,6 +748,7 @@ void Pool::shutdown(std::function<void()> done) {
   s.boots.stop_loading();
   s.stopped = std::move(done);
   s.fail_queued(Error(ErrorCode::kCancelled, "the engine is stopping"));
+  s.starts.tell(Error(ErrorCode::kCancelled, "the engine is stopping"));
   for (const auto& slot : s.slots) {
     slot->draining = true;
     slot->worker->drain(s.spec.grace);
@@ -786,7 +779,7 @@ PoolStats Pool::details() const {
   for (const CallId id : state_->queue.waiting()) {
     if (const auto found = state_->calls.find(id); found != state_->calls.end()) out.oldest_wait = std::max(out.oldest_wait, duration_cast<milliseconds>(now - found->second->queued_at));
   }
-  if (state_->start_failure) out.start_failure = state_->start_failure->message;
+  if (const auto& failure = state_->starts.failure()) out.start_failure = failure->message;
   out.left_alone = state_->history.refused();
   for (const auto& slot : state_->slots) {
     auto& one = out.each.emplace_back(stats_of(*slot, now));

@@ -370,6 +370,29 @@ TEST_F(PoolTest, ACallThatUsesTooMuchMemoryIsEndedAndTheNextOneWorks) {
   run(pool);
 }
 
+TEST_F(PoolTest, WhoeverWarmsItHearsOfTheFirstWorkerOrWhyThereIsNone) {
+  std::vector<std::string> heard;
+  const auto hears = [&](const std::optional<Error>& why_not) {
+    heard.push_back(why_not ? why_not->message : "ready");
+    if (heard.size() == 3) loop_.stop();
+  };
+  Pool pool(loop_, spec(2), [](EngineRequest) {});
+  auto broken_spec = spec(2);
+  broken_spec.launch = []() -> Result<LaunchSpec> { return fail(ErrorCode::kUnavailable, "there is no such language"); };
+  Pool broken(loop_, broken_spec, [](EngineRequest) {});
+  pool.warm([&](const std::optional<Error>& why_not) {
+    hears(why_not);
+    // One that is ready is told at once.
+    pool.warm(hears);
+  });
+  broken.warm(hears);
+  EXPECT_TRUE(heard.empty());
+  loop_.run();
+  std::sort(heard.begin(), heard.end());
+  EXPECT_EQ(heard, (std::vector<std::string>{"ready", "ready", "there is no such language"}));
+  run(pool);
+}
+
 TEST_F(PoolTest, IdleWorkersLeaveDownToTheLeastNumber) {
   auto pool_spec = spec(4);
   pool_spec.min = 2;

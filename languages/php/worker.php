@@ -409,21 +409,20 @@ final class Worker
         $began = hrtime(true);
         $value = $named === [] ? $entry['call'](...$positional) : $entry['call'](...$named);
         if ($value instanceof \Traversable && !$value instanceof \JsonSerializable) {
-            $value = $this->stream($id, $value);
+            $value = $this->stream($id, $value, $entry);
         }
         $functions[$params->function]['quick'] = hrtime(true) - $began < self::QUICK * 1e9;
         $this->loaded[$params->module][$params->function]['quick'] = $functions[$params->function]['quick'];
-        if ($value === [] && in_array($entry['result']['k'], ['map', 'shape', 'object'], true)) {
-            $value = new \stdClass();
-        }
+        $value = $this->convert->result($entry['result'], $value, $entry['source']);
         [$text, $places, $blobs] = Json::encode($value, '/value');
         $this->connection->answer($id, '{"value":' . $text . ($places === [] ? '' : ',"blobs":' . Json::text($places)) . '}', $blobs);
     }
 
-    private function stream(mixed $id, \Traversable $values): array
+    private function stream(mixed $id, \Traversable $values, array $entry): array
     {
         $all = [];
         foreach ($values as $one) {
+            $one = $this->convert->result($entry['result']['of'] ?? ['k' => 'mixed'], $one, $entry['source']);
             [$text, $places, $blobs] = Json::encode($one, '/value');
             $this->connection->notify('chunk', '{"id":' . Json::text($id) . ',"value":' . $text . ($places === [] ? '' : ',"blobs":' . Json::text($places)) . '}', $blobs);
             $all[] = $one;

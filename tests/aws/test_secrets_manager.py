@@ -1,10 +1,13 @@
 """Secrets in AWS Secrets Manager: moto's server answers, and in front of it every request's signature is made again by botocore."""
+import json
 import time
+import urllib.request
 
 import aws_front
 import pytest
 from aws_front import KEYS
 from harness import write
+from serving import Served
 
 pytestmark = pytest.mark.skipif(not aws_front.is_installed(), reason="moto and botocore are installed where CI=true script/setup ran")
 
@@ -68,14 +71,25 @@ def test_written_read_rotated_and_removed_with_botocore_s_signatures(secrets, ma
         assert ours == theirs, action
 
 
-def test_a_served_project_takes_a_rotated_value_and_keeps_it_while_aws_is_away(secrets, machine, project, front):
+@pytest.mark.parametrize("how", ["serve", "engine"])
+def test_a_project_at_work_takes_a_rotated_value_and_keeps_it_while_aws_is_away(secrets, machine, project, front, how):
     write(project / "functions/python/keys.py", 'from sabir import secret\n\n\ndef last() -> str:\n    """The end of a key.\n\n    Secrets: some_key\n    Effect: read\n    """\n    return "ends in " + secret("some_key")[-3:]\n')
     secrets("set", "some_key", input="some-value-one")
     machine.env.update(KEYS, SABIR_ENV="staging")
-    engine = machine.start_engine(project, env={"SABIR_ENV": "staging"})
+    if how == "serve":
+        write(project / "sabir.yml", (project / "sabir.yml").read_text() + "expose: {rest: [keys.last]}\n")
+        token = machine.sabir("tokens", "add", "web", "--scopes", "functions", "--env", "staging", "--json", cwd=project).json["token"]
+        served = Served(machine, project, "--env", "staging")
+        engine = served.process
+    else:
+        engine = machine.start_engine(project, env={"SABIR_ENV": "staging"})
 
     def last():
-        return machine.sabir("call", "keys.last", "--env", "staging", cwd=project).out.strip()
+        if how == "engine":
+            return machine.sabir("call", "keys.last", "--env", "staging", cwd=project).out.strip()
+        asked = urllib.request.Request(served.address + "/functions/keys.last", data=b"{}", headers={"Content-Type": "application/json", "Authorization": "Bearer " + token})
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            return json.load(answer)
 
     def until(value):
         end = time.monotonic() + 20

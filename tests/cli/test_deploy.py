@@ -1,14 +1,16 @@
 """`sabir deploy` to the target `local`: real engines, supervised, handed over under load, brought back, cut off after every record."""
 import json
 import os
+import shutil
 import signal
+import subprocess
 import tarfile
 import threading
 import time
 
 import pytest
 from deploying import CONFIG, FILES, ask, deployed, eventually
-from harness import ROOT
+from harness import ROOT, write
 from serving import alive, machine_of, write_project
 
 
@@ -161,6 +163,76 @@ def test_an_apply_that_is_killed_after_any_record_is_finished_or_undone(machine)
                 assert finished.code == 0 and finished.json["outcome"] == ("unchanged" if ended else "released"), (point, finished)
                 live = version
                 assert ask(url) == version and made.status()["ok"], (point, made.status())
+
+
+def begun(made, step, *words, env=None):
+    """`sabir deploy apply` in a group of its own, as a terminal has it, in the midst of a step."""
+    before = len(made.records())
+    process = subprocess.Popen([str(made.machine.binary), "deploy", "apply", "--yes", "--env", made.environment, *words], cwd=made.project, env={**made.machine.env, **(env or {})}, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    eventually(lambda: any((record["kind"], record.get("what")) == ("step", step) for record in made.records()[before:]))
+    return process
+
+
+def interrupted(process):
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, out
+
+
+SLOW = {"tests/integration/test_slow.py": """
+    import os
+    import time
+
+
+    def test_slow():
+        if os.path.exists("slow"):
+            time.sleep(50)
+    """}
+
+
+def test_ctrl_c_ends_what_prepares_and_undoes_what_was_begun(machine):
+    with deployed(machine, files=SLOW) as made:
+        url = made.apply("--skip-tests").json["url"]
+        (made.project / "slow").touch()
+        made.edit(2)
+        start = time.monotonic()
+        code, out = interrupted(begun(made, "test"))
+        assert code == 1 and time.monotonic() - start < 20 and "it ends after this step" in out and "stopped in the step test: interrupted" in out, out
+        assert ask(url) == 1 and made.status()["ok"] and made.status()["lock"] is None
+        # After the switch: back to what answered before.
+        code, out = interrupted(begun(made, "smoke", "--skip-tests"))
+        assert code == 1 and "was brought back to r1" in out, out
+        assert ask(url) == 1 and made.status()["ok"]
+        # The second one ends it at once, as a crash does, if it has not ended by then; the next command tells, and goes on.
+        process = begun(made, "smoke", "--skip-tests")
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.05)
+        code, out = interrupted(process)
+        assert code in (1, -signal.SIGINT) and ask(url) in (1, 2), out
+        (made.project / "slow").unlink()
+        done = made.apply("--skip-tests")
+        assert done.code == 0 and done.json["outcome"] == "released" and ("was cut off" in done.err) == (code != 1), (code, out, done)
+        assert ask(url) == 2 and made.status()["ok"]
+
+
+@pytest.mark.skipif(os.environ.get("CI") != "true", reason="a worker that hangs is waited for for 20 s: with CI=true only")
+def test_what_starts_and_never_becomes_ready_is_brought_back(machine):
+    """Python hangs in the new release, where it serves and not where it is set up."""
+    python = machine.bin / "python3"
+    python.write_text('#!/bin/sh\ncase "$*" in *launch.py*)\n  case "$(tr "\\0" " " < /proc/$PPID/cmdline)" in *" serve "*) [ -e lib/hangs ] && exec sleep 600 ;; esac ;;\nesac\n'
+                      'exec "%s" "$@"\n' % shutil.which("python3"))
+    python.chmod(0o755)
+    try:
+        with deployed(machine, "spare", files={"config/deployment_config.yml": "environments:\n  spare: {target: local, smoke: false, health: 6s}\n"}) as made:
+            url = made.apply("--skip-tests").json["url"]
+            write(made.project / "lib/hangs", "")
+            done = made.apply("--skip-tests")
+            assert done.code == 1 and done.json["outcome"] == "rolled_back" and done.json["failed_step"] == "activate", done
+            assert "ready" in done.json["error"]["message"], done
+            assert ask(url) == 1 and made.status()["ok"]
+    finally:
+        python.unlink()
 
 
 def test_only_one_deploys_at_a_time_and_a_dead_lock_is_taken_over(machine):

@@ -118,9 +118,10 @@ class Docker final : public Target {
     auto ended = run_streamed(std::move(program), kBuild, [&](std::string_view line) {
       if (!trim(line).empty()) last = line;
       say(context_.redact(std::string(line)));
-    });
+    }, nullptr, [this] { return context_.interrupted->load(); });
     fs::remove_all(folder, ec);
     if (!ended) return fail(std::move(ended.error()));
+    if (*context_.interrupted) return fail(ErrorCode::kCancelled, "interrupted: the image is not built");
     if (ended->code != 0) return fail(Error(ErrorCode::kBuildFailed, tools_.build + " does not build the image: " + context_.redact(last), "What it printed says why; the steps are in " + options_.dockerfile + ".").at(options_.dockerfile));
     return {};
   }

@@ -95,8 +95,9 @@ class LocalTarget : public Target {
     spec.argv = {engine_of(release).string(), "setup", "--project", root.string(), "--env", context_.environment};
     spec.directory = root;
     spec.environment = environment({{"SABIR_SECRETS_FILE", secrets_file().string()}});
-    auto done = run_streamed(std::move(spec), kSetup, say);
+    auto done = run_streamed(std::move(spec), kSetup, say, nullptr, [this] { return context_.interrupted->load(); });
     if (!done) return fail(std::move(done.error()));
+    if (*context_.interrupted) return fail(ErrorCode::kCancelled, "interrupted: the release is not set up");
     if (done->code != 0) return fail(ErrorCode::kBuildFailed, "`sabir setup` of the release " + done->text(), "What it said stands above. `sabir doctor` says what this machine lacks.");
     return write_file(root / ".sabir/staged", release.bundle_hash + "\n");
   }

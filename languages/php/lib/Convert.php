@@ -14,7 +14,7 @@ final class Refused extends \Exception
 {
 }
 
-/** What arrives as JSON becomes what the signature and its comment ask for. */
+/** What arrives as JSON becomes what the signature and its comment ask for, and what is given what they promise. */
 final class Convert
 {
     public function __construct(private readonly Library $library)
@@ -120,6 +120,80 @@ final class Convert
             $value = get_object_vars($value);
         }
         return is_array($value) ? array_map(self::asArray(...), $value) : $value;
+    }
+
+    /** What a function gives, by its type: PHP's arrays do not tell an object that is empty, or whose names are digits, from a list. */
+    public function result(array $type, mixed $value, Source $source, int $depth = 0): mixed
+    {
+        if ((!is_array($value) && !is_object($value)) || $depth > 100) {
+            return $value;
+        }
+        $within = fn(array $inner, mixed $one) => $this->result($inner, $one, $source, $depth + 1);
+        switch ($type['k']) {
+            case 'list':
+            case 'iterable':
+            case 'stream':
+                return is_array($value) && self::mayHoldObjects($type['of']) ? array_map(fn($one) => $within($type['of'], $one), $value) : $value;
+            case 'tuple':
+                return is_array($value) && count($value) === count($type['items']) && array_is_list($value) ? array_map($within, $type['items'], $value) : $value;
+            case 'map':
+                return is_array($value) ? (object) (self::mayHoldObjects($type['of']) ? array_map(fn($one) => $within($type['of'], $one), $value) : $value) : $value;
+            case 'shape':
+                if (!is_array($value)) {
+                    return $value;
+                }
+                foreach ($value as $name => $one) {
+                    $value[$name] = $within($type['members'][$name][0] ?? ['k' => 'mixed'], $one);
+                }
+                return (object) $value;
+            case 'object':
+                return (object) $value;
+            case 'union':
+                $lists = ['list', 'tuple', 'array', 'iterable', 'stream', 'mixed'];
+                $kinds = match (true) {
+                    is_object($value) => ['class'],
+                    array_is_list($value) && array_intersect(array_column($type['of'], 'k'), $lists) !== [] => $lists,
+                    default => ['map', 'shape', 'object'],
+                };
+                foreach ($type['of'] as $one) {
+                    if (in_array($one['k'], $kinds, true) && ($one['k'] !== 'class' || $value instanceof $one['name'])) {
+                        return $within($one, $value);
+                    }
+                }
+                return $value;
+            case 'class':
+                return is_object($value) ? $this->members($value, $source, $depth) : $value;
+        }
+        return $value;
+    }
+
+    private static function mayHoldObjects(array $type): bool
+    {
+        return !in_array($type['k'], ['mixed', 'null', 'bool', 'int', 'bigint', 'float', 'string', 'literal', 'bytes', 'datetime'], true);
+    }
+
+    /** An object's public members, each by its own type. */
+    private function members(object $value, Source $source, int $depth): object
+    {
+        $class = $value instanceof \JsonSerializable || $value instanceof \Traversable || $value instanceof \UnitEnum ? null : $this->library->declared($value::class, $source);
+        if ($class === null) {
+            return $value;
+        }
+        try {
+            $members = array_filter($this->library->members($class), static fn($one) => self::mayHoldObjects($one['type']));
+        } catch (\Sabir\Reader\Problem) {
+            return $value;
+        }
+        if ($members === []) {
+            return $value;
+        }
+        $out = get_object_vars($value);
+        foreach ($members as $name => $one) {
+            if (array_key_exists($name, $out)) {
+                $out[$name] = $this->result($one['type'], $out[$name], $class['source'], $depth + 1);
+            }
+        }
+        return (object) $out;
     }
 
     private function each(array $type, array $values, Source $source, string $at): array

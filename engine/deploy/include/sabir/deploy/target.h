@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -46,6 +47,8 @@ struct TargetContext {
   std::filesystem::path self;          // this program
   std::vector<std::string> secret_names;  // that the project's grants and configuration name; never values
   std::function<std::string(std::string)> redact;  // takes secrets out of a text
+  // Set where a person wants it to end. What only prepares ends soon then; what changes the target ends first, and the step after it fails.
+  std::shared_ptr<std::atomic<bool>> interrupted = std::make_shared<std::atomic<bool>>(false);
 };
 
 enum class ChangeKind { kCreate, kUpdate, kReplace, kDelete, kRead, kNote };

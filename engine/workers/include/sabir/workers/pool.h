@@ -164,8 +164,9 @@ class Pool {
   // Ends a call with `code`: queued ones at once; a running one's worker is told, given the grace, then killed.
   void cancel(CallId id, ErrorCode code, const std::string& reason);
 
-  // Starts `min` workers, at least one, so that the first call finds one warm.
-  void warm();
+  // Starts `min` workers, at least one, so that the first call finds one warm. `done`, on the loop and never from inside warm(), hears when
+  // the first is ready, or why none starts; it is heard once, by the end of shutdown() at the latest.
+  void warm(std::function<void(const std::optional<Error>& why_not)> done = {});
   // Lets running calls finish, replaces every worker at once; calls in the queue wait for the new ones. With a boot process
   // the old workers serve until a new one has loaded.
   void reload(Boot boot = Boot::kAsNeeded);
