@@ -309,3 +309,19 @@ def test_the_binary_alone_in_another_folder_makes_and_serves_a_project(machine, 
     assert machine.run(alone, "new", "shop", "--languages", "python,ruby", env=env).code == 0
     done = machine.run(alone, "call", "slugify", "text=Été à Paris", cwd=machine.folder / "shop", env=env)
     assert (done.code, done.out) == (0, "ete-a-paris\n"), done
+
+
+@pytest.mark.skipif(os.environ.get("CI") != "true", reason="installs packages: with CI=true only")
+def test_the_plain_workflow_needs_none_of_the_engine_s_commands(machine, project):
+    """pip, bundle, pytest, rspec and a script, as a team without Sabir would do it. --local: the gems are those of the system, since no registry of Ruby's is to be had."""
+    shutil.rmtree(project / ".sabir", ignore_errors=True)
+    own = machine.folder / "own"
+    for command in (["python3", "-m", "venv", own], [own / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"], ["bundle", "install", "--local"],
+                    [own / "bin/pytest", "-q"], ["bundle", "exec", "rspec"], ["rspec"]):
+        done = machine.run(*command, cwd=project, timeout=400)
+        assert done.code == 0, done
+    try:
+        done = machine.run(own / "bin/python", "scripts/deploy.py", cwd=project, env={"PATH": "%s:%s" % (own / "bin", machine.env["PATH"])}, timeout=400)
+        assert done.code == 0 and "r1 is released: development answers at http://127.0.0.1:" in done.out, done
+    finally:
+        machine.sabir("deploy", "destroy", "--yes", "--env", "development", cwd=project, timeout=120)
