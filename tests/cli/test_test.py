@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 from harness import descendants, node, write
+from serving import Served
 
 PYTEST_INI = "[pytest]\npythonpath = .\naddopts = --import-mode=importlib -p no:cacheprovider\n"
 
@@ -281,6 +282,35 @@ def test_nodes_fixtures_are_the_same(machine, made_projects):
     own_tests(project, ("functions/node/tests/test_fixtures.ts", NODE_FIXTURES))
     done = machine.sabir("test", "--json", cwd=project, timeout=180)
     assert done.code == 0 and [case["outcome"] for case in cases(done).values()] == ["passed"] * 3, done
+
+
+DEPLOYED = {
+    "python": ("tests/test_deployed.py", "def test_it_answers(deployed):\n    assert deployed.call('there.pid') == int(open('pid').read())\n"),
+    "ruby": ("functions/ruby/tests/test_deployed.rb", 'require "sabir"\n\nRSpec.describe "what is deployed" do\n  it("answers") { expect(deployed.call("there.pid")).to eq(File.read("pid").to_i) }\nend\n'),
+    "node": ("functions/node/tests/test_deployed.ts", 'import assert from "node:assert/strict";\nimport {readFileSync} from "node:fs";\nimport {test} from "node:test";\nimport {fixtures} from "sabir/testing";\n\n'
+             'test("it answers", async (t) => {\n  const {deployed} = await fixtures(t);\n  const there = await deployed();\n'
+             '  if (there) assert.equal(await there.call("there.pid"), Number(readFileSync("pid", "utf8")));\n});\n'),
+}
+
+
+@pytest.mark.parametrize("language", DEPLOYED)
+def test_the_fixture_deployed_asks_what_was_deployed_and_is_skipped_where_nothing_was(machine, made_projects, language):
+    if language == "node":
+        machine.use_node()
+    project = machine.folder / "shop"
+    shutil.copytree(made_projects("node,python" if language == "node" else "python,ruby"), project, symlinks=True)
+    own_tests(project, DEPLOYED[language])
+    write(project / "functions/python/there.py", 'import os\n\n\ndef pid() -> int:\n    """The engine that answers.\n\n    Effect: read\n    """\n    return os.getppid()\n')
+    done = machine.sabir("test", "--json", cwd=project, timeout=180)
+    assert done.code == 0 and [case["outcome"] for case in cases(done).values()] == ["skipped"], done
+    served = Served(machine, project)
+    try:
+        write(project / "pid", str(served.ready["pid"]))
+        # The developer's own SABIR_ENGINE is no reason to touch it.
+        done = machine.sabir("test", "--json", cwd=project, env={"SABIR_URL": served.address, "SABIR_ENGINE": "http://127.0.0.1:1"}, timeout=180)
+        assert done.code == 0 and [case["outcome"] for case in cases(done).values()] == ["passed"], done
+    finally:
+        served.stop()
 
 
 def test_record_and_replay_need_no_place(machine, project):
