@@ -116,9 +116,10 @@ Result<void> attach_elsewhere(const SessionOptions& options, int in, int out) {
   std::unique_ptr<runtime::ClientSession> session;
   loop.post([&] {
     session = std::make_unique<runtime::ClientSession>(loop, in, out, options.directory, options.environment, trace::SpanContext{}, begin, [&](runtime::ClientSession*) {
-      // Ends what is under way, which then answers nobody.
+      // This function lives in the session that ends here, and so do its captures. What is under way answers nobody then.
+      auto& running = loop;
       session.reset();
-      loop.stop();
+      running.stop();
     });
   });
   loop.run();
