@@ -1,6 +1,7 @@
 #include "sabir/net/loop.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -155,7 +156,11 @@ bool Loop::State::turn() {
     if (const auto look = spinning.worth(most_spin); look.count() > 0) {
       auto now = begin;
       std::size_t ran = 0;
-      while (!stopped && (ran = context.poll()) == 0 && now < begin + look) now = Clock::now();
+      while (!stopped && (ran = context.poll()) == 0 && now < begin + look) {
+        // Whoever is waited for may have been woken on this very core.
+        ::sched_yield();
+        now = Clock::now();
+      }
       if (ran > 0 || stopped) {
         spinning.waited(now - begin);
         spinning.found();

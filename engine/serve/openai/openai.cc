@@ -22,6 +22,8 @@ using Clock = std::chrono::steady_clock;
 // Until then an error still has a status of its own; from then on the stream keeps the connection alive.
 constexpr std::chrono::milliseconds kHeadWait{3000};
 constexpr std::chrono::seconds kSlowReader{60};
+// An answer's client wakes up meanwhile; on the processor that it is to run on, what is woken before it would go first.
+constexpr std::chrono::milliseconds kAfterwards{2};
 
 struct Target {
   std::string name;
@@ -43,15 +45,7 @@ class Answering : public std::enable_shared_from_this<Answering> {
   }
   // What nobody waits for: done once it has been answered.
   void afterwards(std::function<void()> task) { afterwards_.push_back(std::move(task)); }
-  void run_afterwards() {
-    auto tasks = std::exchange(afterwards_, {});
-    if (tasks.empty()) return;
-    auto run = [tasks = std::move(tasks)] {
-      for (const auto& task : tasks) task();
-    };
-    // It blocks; better that than that it is never done.
-    if (net::Fiber::current() == nullptr || !app_.elsewhere(run)) run();
-  }
+  std::vector<std::function<void()>> take_afterwards() { return std::exchange(afterwards_, {}); }
   // What is to be done when it has ended.
   void when_ended(std::function<void()> leave) { leave_ = std::move(leave); }
 
@@ -161,7 +155,7 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
     app_.refuse_as("/v1/", [](int status, std::string_view detail, std::string_view hint) {
       return net::ServerResponse{status, {{"Content-Type", "application/json"}}, compact_json(error_body(status, detail, hint))};
     });
-    app_.at_close([self] { self->cancel_all(); });
+    app_.at_close([self] { self->close(); });
     on("GET", "/v1/models", &OpenAi::list_models);
     on("GET", "/v1/models/{id...}", &OpenAi::get_model);
     on_request("POST", "/v1/chat/completions", [](OpenAi& me, std::shared_ptr<Answering> answering) { me.begin_chat(std::move(answering)); });
@@ -174,12 +168,40 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
  private:
   // Where `runs` has it done.
   void work(const std::shared_ptr<Answering>& answering, const std::function<bool(std::function<void()>)>& runs, std::function<void()> task) {
-    const bool taken = runs([answering, task = std::move(task)] {
+    const bool taken = runs([this, self = shared_from_this(), answering, task = std::move(task)] {
       const trace::Scope scope(answering->who().span);
       task();
-      answering->run_afterwards();
+      later(answering->take_afterwards());
     });
     if (!taken) answering->refuse(Error(ErrorCode::kBusy, "too many requests run already", "Try again in a moment."));
+  }
+
+  // A thread has nothing better to do than to do it at once. A fiber is the loop's, and leaves it to a thread, a little later.
+  void later(std::vector<std::function<void()>> tasks) {
+    if (tasks.empty()) return;
+    if (net::Fiber::current() == nullptr) {
+      for (const auto& task : tasks) task();
+      return;
+    }
+    const bool waits = !later_.empty();
+    for (auto& task : tasks) later_.push_back(std::move(task));
+    if (closed_) return do_what_waits();
+    if (waits) return;
+    app_.engine().loop().after(kAfterwards, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->do_what_waits();
+    });
+  }
+  void do_what_waits() {
+    auto run = [tasks = std::exchange(later_, {})] {
+      for (const auto& task : tasks) task();
+    };
+    // It blocks; better that than that it is never done.
+    if (!app_.elsewhere(run)) run();
+  }
+  void close() {
+    closed_ = true;
+    do_what_waits();
+    cancel_all();
   }
 
   // What runs, so that closing need not wait for it.
@@ -602,6 +624,9 @@ class OpenAi : public std::enable_shared_from_this<OpenAi> {
   Conversations kept_;
   Turns turns_;
   std::mutex mutex_;
+  // Of the loop.
+  std::vector<std::function<void()>> later_;
+  bool closed_ = false;
   std::list<std::shared_ptr<std::atomic<bool>>> running_;
 };
 
