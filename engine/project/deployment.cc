@@ -1,8 +1,10 @@
 #include "sabir/project/deployment.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "sabir/base/text.h"
+#include "sabir/project/configuration.h"
 #include "shape.h"
 
 namespace sabir::project {
@@ -14,70 +16,73 @@ bool is_environment_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string_view::npos && name.front() != '-';
 }
 
-Result<DeploymentEnvironment> read_one(const std::string& name, const json::value& value, const Shape& shape) {
-  const std::string at = "/environments/" + name;
+// Services that run containers, as people call them.
+bool is_container_service(std::string_view target) {
+  static const std::vector<std::string_view> known{"ecs", "fargate", "ecs_fargate", "app_runner", "apprunner", "eks", "kubernetes", "k8s", "helm", "cloud_run", "cloudrun", "gke", "lambda", "aks",
+                                                   "container_apps", "aci", "fly", "heroku", "render", "nomad"};
+  std::string plain(target);
+  for (char& c : plain) c = c == '-' || c == ' ' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(known.begin(), known.end(), plain) != known.end();
+}
+
+// What the schema has no words for. REQUIRES: nothing; it is looked at before the schema is.
+Result<void> refuse_container_services(const json::object& environments, const Shape& shape) {
+  for (const auto& [name, one] : environments) {
+    const std::string target(one.is_object() ? string_or(one.get_object(), "target") : "");
+    if (!is_container_service(target)) continue;
+    return fail(shape.wrong("/environments/" + escape_pointer(name) + "/target",
+                            "'" + target + "' is a service of containers, and the project's state would not outlive one: memory, journal and traces are SQLite files, which need one disk that stays, and one machine at a time",
+                            "Until the store is PostgreSQL: terraform or cloudformation (an instance with a volume of its own), or docker on a machine of yours."));
+  }
+  return {};
+}
+
+// REQUIRES: the schema allows `value`.
+Result<DeploymentEnvironment> read_one(const std::string& name, const json::object& value, const Shape& shape) {
+  const std::string at = "/environments/" + escape_pointer(name);
   if (!is_environment_name(name)) return fail(shape.wrong(at, "'" + name + "' cannot name an environment", "Lower-case letters, digits, - and _, 64 at most."));
-  if (!value.is_object()) return fail(shape.wrong(at, "an environment must be a mapping, not " + kind_of(value), "Write, for example: " + name + ": {target: local}"));
   DeploymentEnvironment out;
   out.name = name;
   out.file = shape.file;
   out.line = position_of(shape.positions, at).first;
   out.approval = name == "production" ? DeployApproval::kTyped : DeployApproval::kAsk;
-  for (const auto& [pointer, position] : shape.positions) {
-    if (pointer.starts_with(at + "/")) out.positions[pointer.substr(at.size())] = position;
-  }
-  for (const auto& [key, one] : value.get_object()) {
+  for (auto it = shape.positions.lower_bound(at + "/"); it != shape.positions.end() && it->first.starts_with(at + "/"); ++it) out.positions[it->first.substr(at.size())] = it->second;
+  for (const auto& [key, one] : value) {
     const std::string here = at + "/" + std::string(key);
     if (key == "target") {
-      auto text = shape.text(one, here);
-      if (!text) return fail(std::move(text.error()));
-      out.target = std::move(*text);
+      out.target = one.as_string();
     } else if (key == "approval") {
-      auto text = shape.text(one, here);
-      if (!text) return fail(std::move(text.error()));
-      if (*text != "ask" && *text != "typed") return fail(shape.wrong(here, "approval cannot be '" + *text + "'", "It is ask (y/N) or typed (the environment's name, letter by letter)."));
-      if (*text == "ask" && name == "production") return fail(shape.wrong(here, "production's approval is typed, always", "Leave the key out. In CI, --yes says so."));
-      out.approval = *text == "typed" ? DeployApproval::kTyped : DeployApproval::kAsk;
+      if (one.as_string() == "ask" && name == "production") return fail(shape.wrong(here, "production's approval is typed, always", "Leave the key out. In CI, --yes says so."));
+      out.approval = one.as_string() == "typed" ? DeployApproval::kTyped : DeployApproval::kAsk;
     } else if (key == "health") {
       auto ms = shape.duration_ms(one, here);
       if (!ms) return fail(std::move(ms.error()));
       out.health = std::chrono::milliseconds(*ms);
     } else if (key == "smoke") {
-      if (!one.is_bool()) return fail(shape.wrong(here, "smoke must be true or false, not " + kind_of(one)));
-      out.smoke = one.get_bool();
+      out.smoke = one.as_bool();
     } else if (key == "keep") {
-      auto number = shape.whole(one, here, 1, 100);
-      if (!number) return fail(std::move(number.error()));
-      out.keep = *number;
+      out.keep = static_cast<int>(one.as_int64());
     } else {
       out.own[key] = one;
     }
   }
-  if (out.target.empty()) return fail(shape.wrong(at, "the environment " + name + " has no target", "Write, for example: " + name + ": {target: local}"));
   return out;
 }
 
-// The environment's own file goes over the common one, key by key.
-void lay_over(json::object& below, const json::object& above) {
-  for (const auto& [key, value] : above) {
-    auto* there = below.if_contains(key);
-    if (there && there->is_object() && value.is_object()) lay_over(there->get_object(), value.get_object());
-    else below[key] = value;
+// The environments as they hold in one of them, which may be "". Errors: kNotFound, kConfig.
+Result<json::object> read_environments(const std::filesystem::path& root, const std::string& environment, Shape& shape) {
+  const ConfigFile* file = find_config_file(kFile);
+  if (file == nullptr) return fail(ErrorCode::kInternal, std::string("no schema of ") + kFile);
+  auto read = read_configuration(root, *file, environment);
+  if (!read) return fail(std::move(read.error()));
+  if (!read->exists()) return fail(Error(ErrorCode::kNotFound, std::string(kFile) + " is not there, so nobody knows where to deploy to", "Write into it: environments: {development: {target: local}}"));
+  shape.positions = std::move(read->positions);
+  const auto* environments = read->value.if_contains("environments");
+  if (environments != nullptr && environments->is_object()) {
+    if (auto ok = refuse_container_services(environments->get_object(), shape); !ok) return fail(std::move(ok.error()));
   }
-}
-
-Result<json::object> read_environments(const std::filesystem::path& root, Shape& shape) {
-  auto value = read_yaml(root / shape.file, &shape.positions);
-  if (!value) {
-    value.error().file = shape.file;
-    return fail(std::move(value.error()));
-  }
-  if (!value->is_object()) return fail(shape.wrong("", shape.file + " must be a mapping, not " + kind_of(*value), "Write: environments: {development: {target: local}}"));
-  if (auto ok = refuse_unknown_keys(value->get_object(), {"environments"}, shape.file, shape.positions, ""); !ok) return fail(std::move(ok.error()));
-  const auto* environments = value->get_object().if_contains("environments");
-  if (!environments || environments->is_null()) return json::object();
-  if (!environments->is_object()) return fail(shape.wrong("/environments", "environments must be a mapping, not " + kind_of(*environments), "Write: environments: {development: {target: local}}"));
-  return environments->get_object();
+  if (auto ok = read->check(); !ok) return fail(std::move(ok.error()));
+  return environments == nullptr ? json::object() : environments->as_object();
 }
 
 }  // namespace
@@ -124,35 +129,22 @@ Result<json::object> DeploymentEnvironment::mapping(const std::string& key) cons
 }
 
 Result<Deployment> read_deployment(const std::filesystem::path& root) {
-  Shape shape{kFile, {}};
-  auto environments = read_environments(root, shape);
-  if (!environments) {
-    if (environments.error().code == ErrorCode::kNotFound) {
-      return fail(Error(ErrorCode::kNotFound, std::string(kFile) + " is not there, so nobody knows where to deploy to", "Write into it: environments: {development: {target: local}}"));
-    }
-    return fail(std::move(environments.error()));
-  }
+  Shape common{kFile, {}};
+  auto environments = read_environments(root, "", common);
+  if (!environments) return fail(std::move(environments.error()));
   Deployment out;
-  for (const auto& [name, value] : *environments) {
-    Shape own = shape;
-    json::value merged = value;
-    const std::string overlay = "config/deployment_config." + std::string(name) + ".yml";
-    if (std::error_code ec; std::filesystem::exists(root / overlay, ec)) {
-      Shape above{overlay, {}};
-      auto over = read_environments(root, above);
-      if (!over) return fail(std::move(over.error()));
-      for (const auto& [other, _] : *over) {
-        if (other != name) return fail(above.wrong("/environments/" + std::string(other), overlay + " is about " + std::string(name) + " alone, and not about " + std::string(other)));
-      }
-      if (const auto* mine = over->if_contains(name); mine && mine->is_object() && merged.is_object()) {
-        // Its own mistakes are shown in it.
-        if (auto alone = json::object(mine->get_object()); alone.emplace("target", "local").second || true) {
-          if (auto good = read_one(std::string(name), alone, above); !good) return fail(std::move(good.error()));
-        }
-        lay_over(merged.get_object(), mine->get_object());
-      }
+  for (const auto& [key, _] : *environments) {
+    const std::string name(key);
+    Shape own{kFile, {}};
+    auto all = read_environments(root, name, own);
+    if (!all) return fail(std::move(all.error()));
+    // What its overlay says of others would hold nowhere.
+    for (const auto& [pointer, position] : own.positions) {
+      const std::string prefix = "/environments/" + escape_pointer(name);
+      if (!position.file || !pointer.starts_with("/environments/") || pointer == prefix || pointer.starts_with(prefix + "/")) continue;
+      return fail(own.wrong(pointer, *position.file + " is about " + name + " alone"));
     }
-    auto one = read_one(std::string(name), merged, own);
+    auto one = read_one(name, all->at(name).as_object(), own);
     if (!one) return fail(std::move(one.error()));
     out.environments.push_back(std::move(*one));
   }

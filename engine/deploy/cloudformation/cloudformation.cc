@@ -464,7 +464,7 @@ Result<std::unique_ptr<Target>> make(TargetContext context) {
 }  // namespace
 
 Driver cloudformation_driver() {
-  return {"cloudformation", "a stack of AWS, changed by change sets", {"bucket", "region", "profile", "endpoint", "stack", "template", "parameters"}, make};
+  return {"cloudformation", "a stack of AWS, changed by change sets", make};
 }
 
 }  // namespace sabir::deploy

@@ -383,7 +383,7 @@ Result<std::unique_ptr<Target>> make(TargetContext context) {
 }  // namespace
 
 Driver docker_driver() {
-  return {"docker", "a container of this machine, by docker or podman", {"tool", "dockerfile", "host", "port", "network", "env_file", "build_args", "folder"}, make};
+  return {"docker", "a container of this machine, by docker or podman", make};
 }
 
 }  // namespace sabir::deploy

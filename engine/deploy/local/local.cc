@@ -323,6 +323,6 @@ Result<std::unique_ptr<Target>> make(TargetContext context) {
 
 }  // namespace
 
-Driver local_driver() { return {"local", "processes of this machine, supervised", {"folder", "host", "port", "environment"}, make}; }
+Driver local_driver() { return {"local", "processes of this machine, supervised", make}; }
 
 }  // namespace sabir::deploy

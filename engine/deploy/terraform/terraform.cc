@@ -329,6 +329,6 @@ Result<std::unique_ptr<Target>> make(TargetContext context) {
 
 }  // namespace
 
-Driver terraform_driver() { return {"terraform", "a module below deploy/terraform, applied by terraform or tofu", {"module", "variables", "folder", "program", "bucket", "region", "profile", "endpoint"}, make}; }
+Driver terraform_driver() { return {"terraform", "a module below deploy/terraform, applied by terraform or tofu", make}; }
 
 }  // namespace sabir::deploy

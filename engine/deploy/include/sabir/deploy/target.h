@@ -108,7 +108,6 @@ class Target {
 struct Driver {
   std::string name;                // "local"
   std::string summary;             // one line for people
-  std::vector<std::string> keys;   // of an environment's mapping that are its own, besides project::kDeploymentKeys
   Result<std::unique_ptr<Target>> (*make)(TargetContext context);
 };
 
@@ -119,7 +118,7 @@ Driver terraform_driver();
 Driver docker_driver();
 Driver cloudformation_driver();
 
-// The environment's target; its settings' keys are checked. Errors: kConfig at the file's line for an unknown target or key.
+// The environment's target. Errors: kConfig at the file's line, for what its own values mean.
 Result<std::unique_ptr<Target>> make_target(TargetContext context);
 
 }  // namespace sabir::deploy

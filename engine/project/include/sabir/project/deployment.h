@@ -14,9 +14,6 @@
 
 namespace sabir::project {
 
-// What every target understands; the others are the target's own, in DeploymentEnvironment::own.
-inline constexpr const char* kDeploymentKeys[] = {"target", "approval", "health", "smoke", "keep"};
-
 enum class DeployApproval {
   kAsk,    // y/N at a terminal, or --yes
   kTyped,  // the environment's name typed at a terminal, or --yes
@@ -29,7 +26,7 @@ struct DeploymentEnvironment {
   std::chrono::milliseconds health{60'000};  // in which /readyz has to say 200
   bool smoke = true;                      // whether tests/integration run against what was deployed
   int keep = 3;                           // releases that stay at the target besides the one that answers
-  json::object own;                       // the target's own keys, by name
+  json::object own;                       // the target's own keys, by name, as the schema allows them
   std::string file;                       // "config/deployment_config.yml"
   int line = 0;                           // of the environment
   Positions positions;                    // JSON Pointer from the environment ("/variables/region") -> line, column
