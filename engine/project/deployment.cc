@@ -12,10 +12,6 @@ namespace {
 
 constexpr const char* kFile = "config/deployment_config.yml";
 
-bool is_environment_name(std::string_view name) {
-  return !name.empty() && name.size() <= 64 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string_view::npos && name.front() != '-';
-}
-
 // Services that run containers, as people call them.
 bool is_container_service(std::string_view target) {
   static const std::vector<std::string_view> known{"ecs", "fargate", "ecs_fargate", "app_runner", "apprunner", "eks", "kubernetes", "k8s", "helm", "cloud_run", "cloudrun", "gke", "lambda", "aks",
@@ -40,7 +36,6 @@ Result<void> refuse_container_services(const json::object& environments, const S
 // REQUIRES: the schema allows `value`.
 Result<DeploymentEnvironment> read_one(const std::string& name, const json::object& value, const Shape& shape) {
   const std::string at = "/environments/" + escape_pointer(name);
-  if (!is_environment_name(name)) return fail(shape.wrong(at, "'" + name + "' cannot name an environment", "Lower-case letters, digits, - and _, 64 at most."));
   DeploymentEnvironment out;
   out.name = name;
   out.file = shape.file;
@@ -83,6 +78,23 @@ Result<json::object> read_environments(const std::filesystem::path& root, const 
   }
   if (auto ok = read->check(); !ok) return fail(std::move(ok.error()));
   return environments == nullptr ? json::object() : environments->as_object();
+}
+
+// Those of the common file, in its order; what is wrong with it otherwise is for the schema to say.
+Result<std::vector<std::string>> environments_named(const std::filesystem::path& root) {
+  std::vector<std::string> out;
+  auto value = read_yaml(root / kFile);
+  if (value && value->is_object()) {
+    const auto* environments = value->get_object().if_contains("environments");
+    if (environments != nullptr && environments->is_object()) {
+      for (const auto& [name, _] : environments->get_object()) out.emplace_back(name);
+    }
+  }
+  if (!out.empty()) return out;
+  Shape shape{kFile, {}};
+  auto checked = read_environments(root, "development", shape);
+  if (!checked) return fail(std::move(checked.error()));
+  return out;
 }
 
 }  // namespace
@@ -129,12 +141,11 @@ Result<json::object> DeploymentEnvironment::mapping(const std::string& key) cons
 }
 
 Result<Deployment> read_deployment(const std::filesystem::path& root) {
-  Shape common{kFile, {}};
-  auto environments = read_environments(root, "", common);
-  if (!environments) return fail(std::move(environments.error()));
+  auto names = environments_named(root);
+  if (!names) return fail(std::move(names.error()));
   Deployment out;
-  for (const auto& [key, _] : *environments) {
-    const std::string name(key);
+  for (const auto& name : *names) {
+    if (!is_environment_name(name)) return fail(Error(ErrorCode::kConfig, "'" + name + "' cannot name an environment", "Lower-case letters, digits, - and _, 32 at most.").at(kFile));
     Shape own{kFile, {}};
     auto all = read_environments(root, name, own);
     if (!all) return fail(std::move(all.error()));

@@ -305,13 +305,25 @@ def test_a_bundle_is_the_same_everywhere_and_has_no_secret(machine):
 def test_what_is_wrong_in_its_configuration_is_shown_at_its_line(machine):
     project = write_project(machine.folder / "app", CONFIG, FILES, languages="python")
     config = project / "config/deployment_config.yml"
-    for text, message in (("environments:\n  development: {target: lokal}\n", "config/deployment_config.yml:2:17: 'lokal' is no target"),
-                          ("environments:\n  development: {target: local, prt: 80}\n", "config/deployment_config.yml:2:32: the target local has no key 'prt'"),
+    for text, message in (("environments:\n  development: {target: lokal}\n", "config/deployment_config.yml:2:17: environments.development.target cannot be 'lokal'\n  Did you mean local?"),
+                          ("environments:\n  development: {target: local, prt: 80}\n", "config/deployment_config.yml:2:32: "),
+                          ("environments:\n  development: {target: local, keep: 0}\n", "config/deployment_config.yml:2:32: environments.development.keep"),
+                          ("environments:\n  Development: {target: local}\n", "'Development' cannot name an environment"),
+                          ("environments: [local]\n", "config/deployment_config.yml:1:1: environments must be a mapping"),
                           ("environments:\n  development: {target: local, host: 0.0.0.0}\n", "serves this machine alone"),
                           ("environments:\n  production: {target: local, approval: ask}\n  development: {target: local}\n", "production's approval is typed")):
         config.write_text(text)
         done = machine.sabir("deploy", "plan", cwd=project)
         assert done.code == 1 and message in done.err, done
+    config.write_text("environments:\n  staging: {target: local, port: 70000}\n  development: {target: local}\n")
+    overlay = project / "config/deployment_config.staging.yml"
+    for text, message in (("", "config/deployment_config.yml:2:28: environments.staging.port"),
+                          ("environments:\n  staging: {port: 80, keep: many}\n", "config/deployment_config.staging.yml:2:23: environments.staging.keep"),
+                          ("environments:\n  staging: {port: 80}\n  development: {keep: 2}\n", "config/deployment_config.staging.yml is about staging alone")):
+        overlay.write_text(text)
+        done = machine.sabir("deploy", "plan", "--env", "staging", cwd=project)
+        assert done.code == 1 and message in done.err, done
+    overlay.unlink()
     config.write_text("environments:\n  staging: {target: local}\n")
     done = machine.sabir("deploy", "plan", "--env", "stagng", cwd=project)
     assert done.code == 1 and "Did you mean staging?" in done.err, done
