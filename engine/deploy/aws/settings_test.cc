@@ -85,17 +85,5 @@ TEST_F(AwsSettingsTest, PackagesAreThoseOfTheLanguagesInUse) {
   EXPECT_THAT(debian_packages({"rust", "node"}), ElementsAre("cargo-web"));
 }
 
-TEST_F(AwsSettingsTest, AServiceOfContainersIsRefusedWithTheReason) {
-  for (const char* name : {"ecs", "Fargate", "cloud-run", "App Runner"}) {
-    context_.settings.target = name;
-    const auto target = make_target(context_);
-    ASSERT_FALSE(target);
-    EXPECT_THAT(target.error().message, HasSubstr("SQLite"));
-    EXPECT_THAT(target.error().hint, HasSubstr("PostgreSQL"));
-  }
-  context_.settings.target = "dockr";
-  EXPECT_THAT(make_target(context_).error().hint, HasSubstr("docker"));
-}
-
 }  // namespace
 }  // namespace sabir::deploy
