@@ -16,24 +16,31 @@ AccessLog::~AccessLog() {
 }
 
 void AccessLog::write(std::string line) {
-  bool first = false;
+  bool wakes = false;
   {
     const std::lock_guard lock(mutex_);
     if (waiting_.size() >= kMostWaiting) {
       ++dropped_;
       return;
     }
-    first = waiting_.empty();
+    wakes = std::exchange(idle_, false);
     waiting_.push_back(std::move(line));
   }
-  if (first) changed_.notify_one();
+  if (wakes) changed_.notify_one();
 }
 
 void AccessLog::work() {
+  // The client of a request wakes up just now, maybe on this core. And while requests keep coming, none of them has to wake this thread.
+  constexpr std::chrono::milliseconds kGather{5};
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return ending_.stop_requested() || !waiting_.empty(); });
-    if (waiting_.empty()) return;
+    changed_.wait_for(lock, kGather, [this] { return ending_.stop_requested(); });
+    if (waiting_.empty()) {
+      idle_ = true;
+      changed_.wait(lock, [this] { return ending_.stop_requested() || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      continue;
+    }
     const auto lines = std::exchange(waiting_, {});
     const auto dropped = std::exchange(dropped_, 0);
     lock.unlock();

@@ -32,6 +32,7 @@ class AccessLog {
   std::condition_variable changed_;
   std::deque<std::string> waiting_;
   std::size_t dropped_ = 0;
+  bool idle_ = false;  // the thread waits for a line, not for the time
   std::stop_source ending_;
   std::thread thread_;
 };
