@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -58,6 +59,9 @@ def packer():
     finally:
         made("podman", "rm", "--all", "--force", "--time", "1")
         made("podman", "unshare", "rm", "-rf", str(folder / "home"))
+        # What keeps the user's namespace for the next command.
+        for file in (folder / "run").rglob("pause.pid"):
+            os.kill(int(file.read_text()), signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
 
 
