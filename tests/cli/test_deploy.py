@@ -337,8 +337,12 @@ def test_from_python_without_arguments_and_what_differs_between_two_environments
         # Where the tests run in CI, CI is true for them as well; there the one who approved the job has approved this.
         done = machine.run("python3", "scripts/deploy.py", "production", cwd=made.project, env={"SABIR_BIN": str(machine.binary), "CI": ""}, timeout=300)
         assert done.code == 1 and "nobody can be asked here" in done.err, done
-        done = machine.run("python3", "scripts/deploy.py", "production", cwd=made.project, env={"SABIR_BIN": str(machine.binary), "CI": "true"}, timeout=300)
-        assert done.code == 0 and "is released: production answers at" in done.out, done
+        try:
+            done = machine.run("python3", "scripts/deploy.py", "production", cwd=made.project, env={"SABIR_BIN": str(machine.binary), "CI": "true"}, timeout=300)
+            assert done.code == 0 and "is released: production answers at" in done.out, done
+        finally:
+            gone = machine.sabir("deploy", "destroy", "--yes", "--break-lock", "--env", "production", cwd=made.project, timeout=120)
+            assert gone.code == 0, gone
         # One is deployed, the other is as the folder would be.
         diff = machine.sabir("deploy", "diff", "development", "spare", "--json", cwd=made.project).json
         assert diff["left"]["release"]["id"] == "r1" and diff["right"]["release"] is None
