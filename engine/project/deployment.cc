@@ -21,7 +21,7 @@ bool is_container_service(std::string_view target) {
   return std::find(known.begin(), known.end(), plain) != known.end();
 }
 
-// What the schema has no words for. REQUIRES: nothing; it is looked at before the schema is.
+// What the schema has no words for; looked at before the schema is.
 Result<void> refuse_container_services(const json::object& environments, const Shape& shape) {
   for (const auto& [name, one] : environments) {
     const std::string target(one.is_object() ? string_or(one.get_object(), "target") : "");
@@ -64,7 +64,7 @@ Result<DeploymentEnvironment> read_one(const std::string& name, const json::obje
   return out;
 }
 
-// The environments as they hold in one of them, which may be "". Errors: kNotFound, kConfig.
+// The environments as they hold in one of them. Errors: kNotFound, kConfig.
 Result<json::object> read_environments(const std::filesystem::path& root, const std::string& environment, Shape& shape) {
   const ConfigFile* file = find_config_file(kFile);
   if (file == nullptr) return fail(ErrorCode::kInternal, std::string("no schema of ") + kFile);
@@ -155,7 +155,10 @@ Result<Deployment> read_deployment(const std::filesystem::path& root) {
       if (!position.file || !pointer.starts_with("/environments/") || pointer == prefix || pointer.starts_with(prefix + "/")) continue;
       return fail(own.wrong(pointer, *position.file + " is about " + name + " alone"));
     }
-    auto one = read_one(name, all->at(name).as_object(), own);
+    // Without a value, or taken away by its overlay.
+    const auto* mine = all->if_contains(name);
+    if (mine == nullptr) return fail(own.wrong("/environments/" + escape_pointer(name), "the environment " + name + " has no target", "Write, for example: " + name + ": {target: local}"));
+    auto one = read_one(name, mine->as_object(), own);
     if (!one) return fail(std::move(one.error()));
     out.environments.push_back(std::move(*one));
   }

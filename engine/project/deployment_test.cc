@@ -59,8 +59,14 @@ TEST_F(DeploymentTest, WhatIsMissingOrMisplacedIsNamed) {
   write("environments:\n  staging: {port: 80}\n");
   EXPECT_THAT(error(), HasSubstr("config/deployment_config.yml:2:"));
   EXPECT_THAT(error(), HasSubstr("'target' is missing"));
+  for (const char* text : {"environments:\n  staging:\n", "environments:\n  staging: ~\n  other: {target: local}\n"}) {
+    write(text);
+    EXPECT_THAT(error(), HasSubstr("the environment staging has no target")) << text;
+  }
   write("environments:\n  staging: {target: local}\n");
   EXPECT_THAT(error("stagng"), HasSubstr("Did you mean staging?"));
+  write("environments:\n  staging: ~\n", "staging");
+  EXPECT_THAT(error(), HasSubstr("the environment staging has no target"));
   write("environments:\n  production: {target: local}\n", "staging");
   EXPECT_THAT(error(), HasSubstr("config/deployment_config.staging.yml:2:3: config/deployment_config.staging.yml is about staging alone"));
 }
